@@ -1,0 +1,386 @@
+//! The thread's running goroutine, as leaf futures see it: who it is, what it is about to wait for, whether it has
+//! used up its slice. The scheduler fills it around every poll; nothing here knows a scheduler.
+//!
+//! Outside a goroutine everything here still works: reasons go nowhere, the budget has no end, and
+//! [`start_global`] starts the global runtime if the scheduler has said how.
+
+use crate::{
+    rng::Rng,
+    shim::{AtomicPtr, AtomicU8, AtomicU32, Ordering},
+};
+use std::{
+    cell::Cell,
+    fmt,
+    panic::Location,
+    sync::OnceLock,
+    task::{Context, Poll},
+};
+
+/// What a goroutine waits for. `Display` gives the words of Go's goroutine dumps where Go has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Reason {
+    /// It said nothing: it runs, is runnable, or waits in a future that is not gorust's.
+    Unknown,
+    /// In `recv` on a channel.
+    ChanReceive,
+    /// In `send` on a channel.
+    ChanSend,
+    /// In a select with at least one case.
+    Select,
+    /// In a select without cases: for ever.
+    SelectNoCases,
+    /// In a sleep, a timer or a ticker.
+    Sleep,
+    /// For a socket or another file descriptor.
+    IoWait,
+    /// For a mutex.
+    MutexLock,
+    /// For the read side of a lock.
+    RwLockRead,
+    /// For the write side of a lock.
+    RwLockWrite,
+    /// For a wait group to reach zero.
+    WaitGroupWait,
+    /// For a condition variable.
+    CondWait,
+    /// For permits of a semaphore.
+    SemaphoreAcquire,
+    /// For a context to be done.
+    ContextDone,
+    /// For another goroutine's result.
+    Join,
+    /// For nothing: it let others run first.
+    Yield,
+}
+
+impl Reason {
+    const ALL: [(Self, &'static str); 16] = [
+        (Self::Unknown, "waiting"),
+        (Self::ChanReceive, "chan receive"),
+        (Self::ChanSend, "chan send"),
+        (Self::Select, "select"),
+        (Self::SelectNoCases, "select (no cases)"),
+        (Self::Sleep, "sleep"),
+        (Self::IoWait, "IO wait"),
+        (Self::MutexLock, "sync.Mutex.Lock"),
+        (Self::RwLockRead, "sync.RWMutex.RLock"),
+        (Self::RwLockWrite, "sync.RWMutex.Lock"),
+        (Self::WaitGroupWait, "sync.WaitGroup.Wait"),
+        (Self::CondWait, "sync.Cond.Wait"),
+        (Self::SemaphoreAcquire, "semacquire"),
+        (Self::ContextDone, "context done"),
+        (Self::Join, "join"),
+        (Self::Yield, "yield"),
+    ];
+
+    fn from_u8(value: u8) -> Self {
+        Self::ALL.get(usize::from(value)).map_or(Self::Unknown, |&(reason, _)| reason)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::ALL[*self as usize].1)
+    }
+}
+
+/// What is known of a goroutine from outside: it lies in the task, next to the future.
+pub struct Record {
+    id: u64,
+    parent: u64,
+    spawned_at: &'static Location<'static>,
+    /// Where it waits. Written by the goroutine's own thread, read by whoever makes a dump.
+    waits_at: AtomicPtr<Location<'static>>,
+    /// Since when, in units of [`COARSE_NS`]; the same writer and readers.
+    waits_since: AtomicU32,
+    /// For what; the same writer and readers. The three together are a snapshot only approximately.
+    reason: AtomicU8,
+}
+
+/// The unit of [`Wait::since`]: 10 ms, so that 32 bits last for more than a year.
+pub const COARSE_NS: u64 = 10_000_000;
+
+/// What a goroutine said when it last began to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// For what.
+    pub reason: Reason,
+    /// Where in the program, if the leaf future knew.
+    pub at: Option<&'static Location<'static>>,
+    /// Since when, on the runtime's clock, in units of [`COARSE_NS`].
+    pub since: u32,
+}
+
+impl Record {
+    crate::const_unless_modelled! {
+        /// Describes a goroutine that has not begun.
+        pub fn new(id: u64, parent: u64, spawned_at: &'static Location<'static>) -> Self {
+            Self {
+                id,
+                parent,
+                spawned_at,
+                waits_at: AtomicPtr::new(std::ptr::null_mut()),
+                waits_since: AtomicU32::new(0),
+                reason: AtomicU8::new(Reason::Unknown as u8),
+            }
+        }
+    }
+
+    /// Returns the goroutine's number: unique in the process, never used again, in no particular order.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Returns the number of the goroutine that spawned it; 0 if none did.
+    pub fn parent(&self) -> u64 {
+        self.parent
+    }
+
+    /// Returns where it was spawned.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+
+    /// Returns what it said when it last began to wait.
+    pub fn wait(&self) -> Wait {
+        // Ordering: Relaxed, three independent facts for a person to read; a static needs no publishing.
+        let at = self.waits_at.load(Ordering::Relaxed);
+        Wait {
+            reason: Reason::from_u8(self.reason.load(Ordering::Relaxed)),
+            // SAFETY: the pointer is null or comes from a `&'static Location` in `waits`.
+            at: unsafe { at.as_ref() },
+            since: self.waits_since.load(Ordering::Relaxed),
+        }
+    }
+
+    #[inline]
+    fn waits(&self, reason: Reason, at: &'static Location<'static>, since: u32) {
+        // Ordering: Relaxed, as in `wait`.
+        self.waits_at.store(std::ptr::from_ref(at).cast_mut(), Ordering::Relaxed);
+        self.waits_since.store(since, Ordering::Relaxed);
+        self.reason.store(reason as u8, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wait = self.wait();
+        write!(f, "goroutine {} [{}] spawned at {}", self.id, wait.reason, self.spawned_at)
+    }
+}
+
+/// How many leaf operations a goroutine may complete in one poll before it must let others run. A channel
+/// operation costs some 30 ns, so this is a few microseconds of a flooded channel.
+pub const BUDGET: u32 = 128;
+
+/// No worker loop is running this code, or the forced yield of this poll has been spent.
+const UNLIMITED: u32 = u32::MAX;
+
+struct Thread {
+    /// The goroutine being polled here; null outside.
+    record: Cell<*const Record>,
+    /// Leaf operations left in this poll.
+    budget: Cell<u32>,
+    /// The runtime's clock as last read on this thread, in units of [`COARSE_NS`].
+    coarse_now: Cell<u32>,
+    rng: Rng,
+}
+
+thread_local! {
+    static THREAD: Thread = const {
+        Thread {
+            record: Cell::new(std::ptr::null()),
+            budget: Cell::new(UNLIMITED),
+            coarse_now: Cell::new(0),
+            rng: Rng::new(0),
+        }
+    };
+}
+
+/// Marks the goroutine being polled on this thread; the previous one comes back when it is dropped.
+#[derive(Debug)]
+pub struct Entered {
+    previous: *const Record,
+    budget: u32,
+}
+
+/// Says that the goroutine `record` is polled on this thread from now until the guard is dropped, with a fresh
+/// [`BUDGET`].
+///
+/// # Safety
+///
+/// * `record` outlives the guard.
+/// * Guards of one thread are dropped in the reverse order of their creation.
+#[inline]
+pub unsafe fn enter(record: *const Record) -> Entered {
+    THREAD.with(|thread| Entered {
+        previous: thread.record.replace(record),
+        budget: thread.budget.replace(BUDGET),
+    })
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        THREAD.with(|thread| {
+            thread.record.set(self.previous);
+            thread.budget.set(self.budget);
+        });
+    }
+}
+
+/// Lifts the budget on this thread until the guard is dropped: for a loop that polls other futures and would spin
+/// on a forced `Pending`, as a `block_on` does.
+#[derive(Debug)]
+pub struct Unlimited(u32);
+
+/// Lifts the budget of this thread; see [`Unlimited`].
+#[inline]
+pub fn unlimited() -> Unlimited {
+    THREAD.with(|thread| Unlimited(thread.budget.replace(UNLIMITED)))
+}
+
+impl Drop for Unlimited {
+    #[inline]
+    fn drop(&mut self) {
+        THREAD.with(|thread| thread.budget.set(self.0));
+    }
+}
+
+/// Calls `f` with the record of the goroutine that runs on this thread, if one does.
+#[inline]
+pub fn with_record<R>(f: impl FnOnce(Option<&Record>) -> R) -> R {
+    // SAFETY: the pointer is null or was given to `enter`, whose caller keeps the record alive.
+    THREAD.with(|thread| f(unsafe { thread.record.get().as_ref() }))
+}
+
+/// Returns the running goroutine's number; 0 outside a goroutine.
+#[inline]
+pub fn id() -> u64 {
+    with_record(|record| record.map_or(0, Record::id))
+}
+
+/// Notes what the running goroutine is about to wait for. A leaf future calls it just before it returns `Pending`.
+#[inline]
+pub fn waits(reason: Reason, at: &'static Location<'static>) {
+    THREAD.with(|thread| {
+        // SAFETY: as in `with_record`.
+        if let Some(record) = unsafe { thread.record.get().as_ref() } {
+            record.waits(reason, at, thread.coarse_now.get());
+        }
+    });
+}
+
+/// Tells this thread what the runtime's clock says, in nanoseconds. The worker calls it whenever it has read the
+/// clock anyway.
+#[inline]
+pub fn set_coarse_now(now_ns: u64) {
+    let coarse = u32::try_from(now_ns / COARSE_NS).unwrap_or(u32::MAX);
+    THREAD.with(|thread| thread.coarse_now.set(coarse));
+}
+
+/// Takes one operation from the running goroutine's budget. `Pending` when it is used up: the goroutine has been
+/// woken and comes back after the others. At most once a poll, and never outside a worker's loop.
+///
+/// A leaf future calls it first thing in `poll`; `try_` operations never do.
+#[inline]
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
+    THREAD.with(|thread| {
+        let left = thread.budget.get();
+        if left == UNLIMITED {
+            return Poll::Ready(());
+        }
+        if left > 0 {
+            thread.budget.set(left - 1);
+            return Poll::Ready(());
+        }
+        thread.budget.set(UNLIMITED);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// Returns 64 random bits from this thread's generator. Workers and bubbles seed it; elsewhere it seeds itself.
+#[inline]
+pub fn random() -> u64 {
+    THREAD.with(|thread| thread.rng.next_u64())
+}
+
+/// Returns a random number in `0..bound`; 0 when `bound` is 0.
+#[inline]
+pub fn random_below(bound: u32) -> u32 {
+    THREAD.with(|thread| thread.rng.below(bound))
+}
+
+/// Seeds this thread's random numbers.
+pub fn seed(seed: u64) {
+    THREAD.with(|thread| thread.rng.reseed(seed));
+}
+
+static START_GLOBAL: OnceLock<fn()> = OnceLock::new();
+
+/// Says how the global runtime is started. The scheduler calls it once, whenever it is first used.
+pub fn set_start_global(start: fn()) {
+    let _ = START_GLOBAL.set(start);
+}
+
+/// Starts the global runtime if it is not yet running. Returns `false` when no scheduler has been used in this
+/// process, so that nobody knows how: a reactor then drives itself.
+pub fn start_global() -> bool {
+    match START_GLOBAL.get() {
+        Some(start) => {
+            start();
+            true
+        }
+        None => false,
+    }
+}
+
+#[cfg(all(test, not(any(gorust_loom, gorust_shuttle))))]
+mod tests {
+    use super::*;
+    use std::{
+        pin::pin,
+        task::{Wake, Waker},
+    };
+
+    struct Count(std::sync::Mutex<u32>);
+
+    impl Wake for Count {
+        fn wake(self: std::sync::Arc<Self>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    #[test]
+    fn budget_forces_one_pending_a_poll() {
+        let wakes = std::sync::Arc::new(Count(std::sync::Mutex::new(0)));
+        let waker = Waker::from(std::sync::Arc::clone(&wakes));
+        let mut cx = Context::from_waker(&waker);
+        let record = pin!(Record::new(1, 0, Location::caller()));
+        // SAFETY: the record outlives the guard, and it is the only guard.
+        let entered = unsafe { enter(&raw const *record) };
+        let pending = (0..1_000).filter(|_| poll_proceed(&mut cx).is_pending()).count();
+        drop(entered);
+        assert_eq!((pending, *wakes.0.lock().unwrap()), (1, 1));
+        assert!((0..1_000).all(|_| poll_proceed(&mut cx).is_ready()), "no budget outside a goroutine");
+    }
+
+    #[test]
+    fn waits_is_written_in_the_record() {
+        let record = Record::new(7, 3, Location::caller());
+        waits(Reason::Sleep, Location::caller());
+        // SAFETY: the record outlives the guard, and it is the only guard.
+        let entered = unsafe { enter(&raw const record) };
+        set_coarse_now(25 * COARSE_NS);
+        waits(Reason::ChanReceive, Location::caller());
+        assert_eq!(id(), 7);
+        drop(entered);
+        let wait = record.wait();
+        assert_eq!((wait.reason, wait.since), (Reason::ChanReceive, 25));
+        assert!(wait.at.is_some_and(|at| at.file().ends_with("current.rs")));
+        assert_eq!(id(), 0);
+    }
+}

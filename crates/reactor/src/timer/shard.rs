@@ -1,0 +1,292 @@
+//! One shard of timers: a lock, and beside it the earliest deadline for those who need no more. Each worker thread
+//! has a shard of its own, foreign threads share one; any thread may cancel in it or fire it.
+//!
+//! A new deadline goes into a small buffer first and into the order only when somebody needs the order: when the
+//! earliest deadline is due, or its thread is about to sleep. A timer that was cancelled by then (most timeouts
+//! are) has cost two short visits under the lock.
+
+use super::{
+    Entry, NEVER,
+    order::Order,
+    slab::{Slab, Where},
+};
+use gorust_primitives::shim::{AtomicU64, Lock, Ordering};
+use std::task::Waker;
+
+/// How many timers one call of [`Shard::fire`] fires at most, so that a burst does not hold back everything else.
+pub(crate) const FIRE_BATCH: usize = 256;
+
+/// How many deadlines wait outside the order: 16 KiB.
+const PENDING: usize = 1024;
+
+/// So many dead entries are not worth a purge.
+const DEAD_MIN: usize = 64;
+
+/// An empty slab of more slots than this gives its memory back.
+const KEPT_SLOTS: usize = 4096;
+
+#[derive(Debug)]
+pub(crate) struct Shard {
+    /// The earliest deadline, or earlier (its timer may have been cancelled); [`NEVER`] if there is none.
+    /// Invariant: written under the lock only, and never later than the deadline of a timer that waits.
+    next: AtomicU64,
+    timers: Lock<Timers>,
+}
+
+struct Timers {
+    slab: Slab,
+    /// Deadlines not yet in the order; all of them live.
+    pending: Vec<Entry>,
+    order: Order,
+    /// Entries of `order` whose timers were cancelled.
+    dead: usize,
+    fired: u64,
+    closed: bool,
+}
+
+/// What became of a timer when it was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// It had fired.
+    Fired,
+    /// It was still waiting.
+    Waiting,
+}
+
+/// What a handle finds when it looks after its timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    Fired,
+    Waiting,
+    /// It will not fire: its reactor was closed.
+    Closed,
+}
+
+impl Shard {
+    pub(crate) fn new() -> Self {
+        let timers = Timers {
+            slab: Slab::new(),
+            pending: Vec::new(),
+            order: Order::new(),
+            dead: 0,
+            fired: 0,
+            closed: false,
+        };
+        Self { next: AtomicU64::new(NEVER), timers: Lock::new(timers) }
+    }
+
+    /// The earliest deadline, or an earlier one; [`NEVER`] if there is none.
+    #[inline]
+    pub(crate) fn next(&self) -> u64 {
+        // Ordering: Relaxed. A thread that must not miss another's deadline goes through `Horizon`, whose fences
+        // order this; the others look again soon.
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Arms a timer and returns its slot, which the caller releases some day. Gives the waker back if the shard is
+    /// closed.
+    #[inline]
+    pub(crate) fn arm(&self, deadline: u64, waker: Waker) -> Result<u32, Waker> {
+        let mut timers = self.timers.lock();
+        if timers.closed {
+            return Err(waker);
+        }
+        if timers.pending.len() == PENDING {
+            timers.flush();
+        }
+        let position = timers.pending.len();
+        let index = timers.slab.insert(waker, position);
+        timers.pending.push(Entry { deadline, index, stamp: 0 });
+        if deadline < self.next() {
+            // Ordering: Relaxed, as in `next`.
+            self.next.store(deadline, Ordering::Relaxed);
+        }
+        Ok(index)
+    }
+
+    /// Gives a slot back, and cancels its timer if that still waits.
+    #[inline]
+    pub(crate) fn release(&self, index: u32) -> Released {
+        let (released, _waker_dropped_after_the_lock) = self.timers.lock().release(index);
+        released
+    }
+
+    /// Looks after a timer, and makes sure that `waker` is the one it will wake.
+    pub(crate) fn look(&self, index: u32, waker: &Waker) -> Look {
+        let mut clone = None;
+        loop {
+            let mut timers = self.timers.lock();
+            if timers.slab.place(index) == Where::Fired {
+                return Look::Fired;
+            }
+            if timers.closed {
+                return Look::Closed;
+            }
+            let held = timers.slab.waker(index);
+            if held.as_ref().is_some_and(|held| held.will_wake(waker)) {
+                return Look::Waiting;
+            }
+            match clone.take() {
+                Some(clone) => {
+                    let previous = held.replace(clone);
+                    drop(timers);
+                    drop(previous);
+                    return Look::Waiting;
+                }
+                // A waker's clone is its owner's code: not under the lock.
+                None => {
+                    drop(timers);
+                    clone = Some(waker.clone());
+                }
+            }
+        }
+    }
+
+    /// Fires what is due at `now`, at most [`FIRE_BATCH`] timers: their wakers go to `wakers`. If more are due,
+    /// [`next`](Self::next) says so.
+    #[inline]
+    pub(crate) fn fire(&self, now: u64, wakers: &mut Vec<Waker>) {
+        if self.next() <= now {
+            self.fire_due(now, wakers);
+        }
+    }
+
+    #[cold]
+    fn fire_due(&self, now: u64, wakers: &mut Vec<Waker>) {
+        let mut timers = self.timers.lock();
+        let timers = &mut *timers;
+        timers.flush();
+        for _ in 0..FIRE_BATCH {
+            timers.drop_dead();
+            let Some(first) = timers.order.first().filter(|first| first.deadline <= now) else { break };
+            timers.order.pop();
+            wakers.extend(timers.slab.fire(first.index));
+            timers.fired += 1;
+        }
+        self.publish(timers);
+    }
+
+    /// Makes [`next`](Self::next) exact. Returns whether it was too early.
+    pub(crate) fn settle(&self) -> bool {
+        let mut timers = self.timers.lock();
+        timers.flush();
+        let before = self.next();
+        self.publish(&mut timers);
+        self.next() != before
+    }
+
+    fn publish(&self, timers: &mut Timers) {
+        timers.drop_dead();
+        let first = timers.order.first().map_or(NEVER, |first| first.deadline);
+        // Ordering: Relaxed, as in `next`.
+        self.next.store(first, Ordering::Relaxed);
+    }
+
+    /// Fires nothing any more and lets nobody arm: every waker goes to `wakers`, every slot stays with its owner.
+    pub(crate) fn close(&self, wakers: &mut Vec<Waker>) {
+        let mut timers = self.timers.lock();
+        let timers = &mut *timers;
+        timers.closed = true;
+        timers.flush();
+        // Their entries stay in the order, so that the owners find their slots as they left them.
+        let (slab, order) = (&mut timers.slab, &mut timers.order);
+        order.retain(|entry| {
+            let live = slab.is_live(entry);
+            if live {
+                wakers.extend(slab.waker(entry.index).take());
+            }
+            live
+        });
+        timers.dead = 0;
+        // Ordering: Relaxed, as in `next`.
+        self.next.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Whether nobody owns a timer here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.owned() == 0
+    }
+
+    /// How many timers have an owner, fired or not.
+    pub(crate) fn owned(&self) -> usize {
+        self.timers.lock().slab.owned()
+    }
+
+    /// How many timers have fired here.
+    pub(crate) fn fired(&self) -> u64 {
+        self.timers.lock().fired
+    }
+
+    /// Opens a closed, empty shard again.
+    pub(crate) fn reopen(&self) {
+        let mut timers = self.timers.lock();
+        debug_assert_eq!(timers.slab.owned(), 0, "only an empty shard is opened again");
+        timers.fired = 0;
+        timers.closed = false;
+    }
+}
+
+impl Timers {
+    /// Moves the pending deadlines into the order.
+    #[inline]
+    fn flush(&mut self) {
+        for entry in self.pending.drain(..) {
+            self.order.push(self.slab.enters_order(entry));
+        }
+    }
+
+    /// Removes dead entries from the top of the order.
+    #[inline]
+    fn drop_dead(&mut self) {
+        // Subtle: with no dead entries in it, the order is not even looked at.
+        while self.dead > 0
+            && let Some(first) = self.order.first()
+            && !self.slab.is_live(first)
+        {
+            self.order.pop();
+            self.dead -= 1;
+        }
+    }
+
+    #[inline]
+    fn release(&mut self, index: u32) -> (Released, Option<Waker>) {
+        let place = self.slab.place(index);
+        let waker = self.slab.remove(index);
+        let released = match place {
+            Where::Fired => Released::Fired,
+            Where::Pending(position) => {
+                self.pending.swap_remove(position);
+                if let Some(moved) = self.pending.get(position) {
+                    self.slab.moved(moved.index, position);
+                }
+                Released::Waiting
+            }
+            Where::InOrder => {
+                self.dead += 1;
+                if self.dead > DEAD_MIN && self.dead > self.order.len() / 4 {
+                    self.purge();
+                }
+                Released::Waiting
+            }
+        };
+        if self.slab.owned() == 0 && self.slab.capacity() > KEPT_SLOTS {
+            self.order = Order::new();
+            self.dead = 0;
+            self.slab.reset();
+        }
+        (released, waker)
+    }
+
+    #[cold]
+    fn purge(&mut self) {
+        let slab = &self.slab;
+        self.order.retain(|entry| slab.is_live(entry));
+        self.dead = 0;
+    }
+}
+
+impl std::fmt::Debug for Timers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Timers")
+    }
+}

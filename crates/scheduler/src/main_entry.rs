@@ -1,0 +1,92 @@
+//! What `#[gorust::main]` expands to: main is a goroutine like any other, and the real main thread waits for it.
+
+use crate::{PanicPolicy, block_on, builder::Builder, global, runtime::Handle};
+use std::{future::Future, panic::Location, process::ExitCode, time::Duration};
+
+/// The exit code of a Rust program whose main panics.
+const PANICKED: u8 = 101;
+/// The exit code for a bad argument or environment.
+const MISUSED: u8 = 2;
+
+/// The arguments of `#[gorust::main]`.
+#[derive(Clone, Debug)]
+pub struct MainOptions {
+    /// `workers = N`.
+    pub workers: Option<usize>,
+    /// `panic = "exit"` or `"isolate"`.
+    pub panic: Option<PanicPolicy>,
+    /// `grace = "5s"`: how long goroutines may finish after main has returned and the root context was canceled.
+    pub grace: Option<Duration>,
+    /// Where `main` stands.
+    pub site: &'static Location<'static>,
+}
+
+impl MainOptions {
+    /// No arguments; `site` is the caller.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self { workers: None, panic: None, grace: None, site: Location::caller() }
+    }
+}
+
+impl Default for MainOptions {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Starts the global runtime for main. `Err`: why it cannot start has been printed.
+fn start(options: &MainOptions) -> Result<Handle, ExitCode> {
+    let mut builder = Builder::new();
+    if let Some(workers) = options.workers {
+        builder = builder.workers(workers);
+    }
+    if let Some(policy) = options.panic {
+        builder = builder.panic_policy(policy);
+    }
+    match global::start_with(builder.into_config(), options.site) {
+        Ok(global) => {
+            if global.started_at != options.site {
+                eprintln!(
+                    "gorust: the global runtime was started at {}, before main at {}; main runs on that one, and \
+                     its own arguments have no effect",
+                    global.started_at, options.site
+                );
+            }
+            Ok(global.handle.clone())
+        }
+        Err(error) => {
+            eprintln!("gorust: the runtime cannot start: {error}");
+            Err(ExitCode::from(MISUSED))
+        }
+    }
+}
+
+/// Runs main's future as a goroutine of the global runtime, and returns its exit code. The process ends with the
+/// real main, whatever other goroutines do, as in Go.
+pub fn run<F>(options: MainOptions, main: F) -> ExitCode
+where
+    F: Future<Output = ExitCode> + Send + 'static,
+{
+    let handle = match start(&options) {
+        Ok(handle) => handle,
+        Err(code) => return code,
+    };
+    match block_on(handle.spawn_at(main, options.site)) {
+        Ok(code) => code,
+        // It was printed when it happened.
+        Err(_) => ExitCode::from(PANICKED),
+    }
+}
+
+/// Runs main's future on the main thread, since it is not `Send`; everything else is as with [`run`].
+pub fn run_local<F>(options: MainOptions, main: F) -> ExitCode
+where
+    F: Future<Output = ExitCode>,
+{
+    match start(&options) {
+        Ok(handle) => handle.block_on(main),
+        Err(code) => code,
+    }
+}

@@ -1,0 +1,263 @@
+//! [`Runtime`], [`Handle`] and what can be asked of the current one.
+
+use crate::{
+    block_on, builder, global,
+    shared::Shared,
+    shutdown,
+    task::join::JoinHandle,
+    worker::{self, Hidden},
+};
+use futures_task::{FutureObj, Spawn, SpawnError};
+use std::{fmt, future::Future, io, marker::PhantomData, panic::Location};
+
+pub use crate::builder::Builder;
+
+/// A set of workers, a reactor and the goroutines on them. Most programs use the global one and never see this
+/// type.
+///
+/// Dropping it shuts it down, at once and without waiting: goroutines that wait are dropped at their await points,
+/// one that is inside a poll is dropped when that poll returns, and blocking calls are left to end alone. Dropping
+/// never panics and never hangs, also inside one of its own goroutines. A handle of a dropped goroutine resolves to
+/// a canceled [`JoinError`](crate::JoinError).
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::runtime::Runtime;
+///
+/// let runtime = Runtime::new()?;
+/// let handle = runtime.spawn(async { "hello" });
+/// assert_eq!(runtime.block_on(handle).unwrap(), "hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Runtime {
+    handle: Handle,
+}
+
+impl Runtime {
+    /// Builds a runtime with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+
+    pub(crate) fn new_from(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Runs a future to its end on this thread, with this runtime as the current one; see
+    /// [`block_on`](crate::block_on).
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// Starts a goroutine on this runtime; see [`go`](crate::go).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Returns a handle to this runtime, which does not keep it alive.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Makes this runtime the current one of this thread until the guard is dropped.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        shutdown::close(self.handle.shared);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Runtime").field(&self.handle).finish()
+    }
+}
+
+/// A handle to a runtime: spawns on it from anywhere. It does not keep the runtime alive; on one that has ended a
+/// spawned goroutine is dropped at once, and its handle resolves to a canceled [`JoinError`](crate::JoinError).
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::runtime::{Handle, Runtime};
+///
+/// let runtime = Runtime::new()?;
+/// let handle: Handle = runtime.handle();
+/// let thread = std::thread::spawn(move || handle.block_on(async { 1 }));
+/// assert_eq!(thread.join().unwrap(), 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    shared: &'static Shared,
+    generation: u32,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: &'static Shared) -> Self {
+        Self { shared, generation: shared.generation() }
+    }
+
+    /// Returns the runtime this thread belongs to: of the running goroutine, entered, or the global one, which is
+    /// started if it is not running.
+    ///
+    /// # Panics
+    ///
+    /// If the global runtime must be started and cannot be; the text says why.
+    #[track_caller]
+    pub fn current() -> Self {
+        Self::try_current().unwrap_or_else(|| global::start(Location::caller()))
+    }
+
+    /// Returns the runtime this thread belongs to, or the global one if it is running.
+    pub fn try_current() -> Option<Self> {
+        worker::with_current(|worker| worker.map(|worker| Self::new(worker.shared()))).or_else(global::try_current)
+    }
+
+    /// Starts a goroutine on this runtime; see [`go`](crate::go).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_at(future, Location::caller())
+    }
+
+    /// Runs a future to its end on this thread, with this runtime as the current one; see
+    /// [`block_on`](crate::block_on).
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        // On a worker the place goes first, while the thread still knows that it is one.
+        block_on::block_on_in(self, future)
+    }
+
+    /// Makes this runtime the current one of this thread until the guard is dropped: `go`, timers and sockets use
+    /// it. Guards of one thread are dropped in the reverse order of their creation.
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            reactor: gorust_reactor::enter(self.shared.reactor(), 0),
+            previous: global::set_entered(Some(self.clone())),
+            hidden: worker::hide(),
+            lifetime: PhantomData,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.shared.is_open_as(self.generation)
+    }
+
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+}
+
+impl Spawn for Handle {
+    #[track_caller]
+    fn spawn_obj(&self, future: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.status()?;
+        drop(self.spawn(future));
+        Ok(())
+    }
+
+    fn status(&self) -> Result<(), SpawnError> {
+        if self.is_open() { Ok(()) } else { Err(SpawnError::shutdown()) }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("workers", &self.shared.workers())
+            .field("goroutines", &self.shared.live())
+            .field("open", &self.is_open())
+            .finish()
+    }
+}
+
+/// Makes a runtime the current one of this thread; made by [`Runtime::enter`] and [`Handle::enter`].
+#[must_use = "the runtime is the current one only while the guard lives"]
+pub struct EnterGuard<'a> {
+    /// Held for its drop.
+    #[expect(dead_code, reason = "its drop restores this thread's reactor")]
+    reactor: gorust_reactor::Entered,
+    previous: Option<Handle>,
+    /// Held for its drop.
+    #[expect(dead_code, reason = "its drop makes this thread a worker again, if it was one")]
+    hidden: Hidden,
+    lifetime: PhantomData<(&'a Handle, *const ())>,
+}
+
+impl Drop for EnterGuard<'_> {
+    fn drop(&mut self) {
+        global::set_entered(self.previous.take());
+    }
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EnterGuard")
+    }
+}
+
+/// Returns how many goroutines the current runtime has, running or waiting; 0 if no runtime is running.
+///
+/// # Go
+///
+/// `runtime.NumGoroutine`. Main counts, as there; threads inside `block_on` do not.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::runtime;
+///
+/// let handle = gorust_scheduler::go(async { runtime::num_goroutines() });
+/// assert!(gorust_scheduler::block_on(handle).unwrap() >= 1);
+/// ```
+pub fn num_goroutines() -> usize {
+    Handle::try_current().map_or(0, |handle| handle.shared.live())
+}
+
+/// Returns how many goroutines of the current runtime can run at the same moment; what the global one would have,
+/// if none is running.
+///
+/// # Go
+///
+/// `runtime.GOMAXPROCS(0)`.
+///
+/// # Examples
+///
+/// ```
+/// assert!(gorust_scheduler::runtime::max_procs() >= 1);
+/// ```
+pub fn max_procs() -> usize {
+    Handle::try_current().map_or_else(num_cpu, |handle| handle.shared.workers())
+}
+
+/// Returns how many CPUs this process may use.
+///
+/// # Go
+///
+/// `runtime.NumCPU`.
+///
+/// # Examples
+///
+/// ```
+/// assert!(gorust_scheduler::runtime::num_cpu() >= 1);
+/// ```
+pub fn num_cpu() -> usize {
+    builder::num_cpu()
+}

@@ -1,0 +1,167 @@
+//! The arrows between tasks and queues: how a runnable finds its queue, how a future becomes a task, how a task
+//! leaves. Each is one function.
+
+use crate::{
+    global,
+    registry::Shard,
+    runtime::Handle,
+    shared::Shared,
+    table,
+    task::{
+        join::JoinHandle,
+        raw::{Header, Home, Runnable, allocate},
+    },
+    worker,
+};
+use gorust_primitives::{current, current::Record, shim};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    task::Waker,
+};
+
+/// The registry shard of threads that are not workers.
+const OUTSIDE: u16 = 0;
+/// Not in the registry: the task was born canceled.
+const NOWHERE: u16 = u16::MAX;
+
+/// Queues a runnable: on a worker of its runtime ahead of that worker's queue, else in the injector.
+#[inline]
+pub(crate) fn schedule(task: Runnable) {
+    let runtime = task.header().home.runtime;
+    worker::with_current(|worker| match worker {
+        Some(worker) if worker.is_of(runtime) => worker.push_next(task),
+        _ => table::get(runtime).inject(task),
+    });
+}
+
+/// Wakes, and keeps a panic of the waker away from the caller, who has others to wake.
+pub(crate) fn wake_caught(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// Spawns on the runtime this thread belongs to: a worker's own, the one entered, or the global one.
+#[inline]
+pub(crate) fn spawn<F>(future: F, spawned_at: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    worker::with_current(|worker| match worker {
+        Some(worker) => spawn_on_worker(worker, future, spawned_at),
+        None => global::current().spawn_at(future, spawned_at),
+    })
+}
+
+fn spawn_on_worker<F>(
+    worker: &worker::Worker,
+    future: F,
+    spawned_at: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let entry = worker.reserve_entry();
+    let home = Home { runtime: worker.shared().index(), shard: worker.shard_id(), entry };
+    let record = Record::new(worker.next_id(), current::id(), spawned_at);
+    let (task, header) = allocate(future, record, home);
+    worker.enter_registry(entry, header);
+    // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
+    let handle = unsafe { JoinHandle::new(header) };
+    worker.push_next(task);
+    handle
+}
+
+impl Handle {
+    /// Spawns on this runtime, from any thread.
+    pub(crate) fn spawn_at<F>(
+        &self,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let shared = self.shared();
+        worker::with_current(|worker| match worker {
+            Some(worker) if worker.is_of(shared.index()) && self.is_open() => {
+                spawn_on_worker(worker, future, spawned_at)
+            }
+            _ => self.spawn_from_outside(future, spawned_at),
+        })
+    }
+
+    fn spawn_from_outside<F>(
+        &self,
+        future: F,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let shared = self.shared();
+        let runtime = shared.index();
+        let record = Record::new(take_ids(1), current::id(), spawned_at);
+        if !self.is_open() {
+            let home = Home { runtime, shard: NOWHERE, entry: 0 };
+            let (task, header) = allocate(future, record, home);
+            // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
+            let handle = unsafe { JoinHandle::new(header) };
+            task.cancel();
+            return handle;
+        }
+        let (task, header) = shared.outside.enter(|entry| {
+            let home = Home { runtime, shard: OUTSIDE, entry };
+            let (task, header) = allocate(future, record, home);
+            ((task, header), header)
+        });
+        // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
+        let handle = unsafe { JoinHandle::new(header) };
+        // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
+        shared.inject(task);
+        handle
+    }
+}
+
+/// A shard of a runtime's registry, by its number.
+pub(crate) fn shard(shared: &'static Shared, number: u16) -> &'static Shard {
+    match number {
+        OUTSIDE => &shared.outside.shard,
+        seat => &shared.seat(seat - 1).shard,
+    }
+}
+
+/// Takes a completed task out of the registry; the registry's reference is the caller's now.
+#[inline]
+pub(crate) fn leave_registry(task: &Header) {
+    let home = task.home;
+    if home.shard == NOWHERE {
+        return;
+    }
+    worker::with_current(|worker| match worker {
+        Some(worker) if worker.is_of(home.runtime) => worker.leave_registry(task),
+        _ => {
+            let shared = table::get(home.runtime);
+            shard(shared, home.shard).leave(home.entry, None);
+            shared.count_left_outside();
+            // A task that ends on a foreign thread may be the last of a runtime that is shutting down.
+            if !shared.is_open() {
+                shared.end_if_empty();
+            }
+        }
+    });
+}
+
+/// Takes `count` goroutine numbers from the process's counter, and returns the first.
+pub(crate) fn take_ids(count: u64) -> u64 {
+    static NEXT: std::sync::LazyLock<shim::AtomicU64> = std::sync::LazyLock::new(|| shim::AtomicU64::new(1));
+    // Ordering: Relaxed, only that no number is given twice.
+    NEXT.fetch_add(count, shim::Ordering::Relaxed)
+}
+
+/// What a goroutine costs beside its future. (A model checker's atomics are larger.)
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+const _: () = assert!(size_of::<Header>() == 80);

@@ -1,0 +1,193 @@
+//! How a goroutine can end without a value, and the rule that no panic gets lost.
+//!
+//! A panic is printed when it happens, with the goroutine and where it was spawned. *Seen* means that a
+//! `JoinHandle` resolved with it. A panic that nobody can see any more, because there is no handle or because it
+//! was dropped before it resolved, is treated as the runtime's [`PanicPolicy`] says.
+
+use super::raw::Header;
+use crate::table;
+use std::{any::Any, error::Error, fmt, io::Write as _};
+
+/// What happens when a goroutine panics and nobody can see it.
+///
+/// # Go
+///
+/// Go ends the process on every unrecovered panic; [`Exit`](Self::Exit) is that, and the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PanicPolicy {
+    /// The process ends at once, with exit code 2, after a line that names the goroutine.
+    #[default]
+    Exit,
+    /// The panic is printed and the other goroutines go on.
+    Isolate,
+}
+
+/// Why a goroutine has no value: it panicked, or it was canceled.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::{block_on, go};
+///
+/// let handle = go(async { if true { panic!("no luck") } });
+/// let error = block_on(handle).unwrap_err();
+/// assert!(error.is_panic());
+/// assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "no luck");
+/// ```
+pub struct JoinError {
+    goroutine: u64,
+    panic: Option<PanicBox>,
+}
+
+impl JoinError {
+    pub(crate) fn canceled(goroutine: u64) -> Self {
+        Self { goroutine, panic: None }
+    }
+
+    /// Whether the goroutine panicked.
+    pub fn is_panic(&self) -> bool {
+        self.panic.is_some()
+    }
+
+    /// Whether the goroutine was canceled: aborted, or dropped with its runtime.
+    pub fn is_canceled(&self) -> bool {
+        self.panic.is_none()
+    }
+
+    /// Returns the number of the goroutine that ended so.
+    pub fn id(&self) -> u64 {
+        self.goroutine
+    }
+
+    /// Returns what the goroutine panicked with.
+    ///
+    /// # Panics
+    ///
+    /// If it did not panic; ask [`is_panic`](Self::is_panic) first.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        match self.panic {
+            Some(panic) => panic.into_payload(),
+            None => panic!("into_panic on goroutine {}, which was canceled", self.goroutine),
+        }
+    }
+
+    /// Continues the goroutine's panic on this thread, without printing it again.
+    ///
+    /// # Panics
+    ///
+    /// Always: with the goroutine's payload, or, if it did not panic, saying that it was canceled.
+    #[track_caller]
+    pub fn resume_unwind(self) -> ! {
+        std::panic::resume_unwind(self.into_panic())
+    }
+
+    /// Marks a panic as seen.
+    pub(super) fn seen(&mut self) {
+        if let Some(panic) = &mut self.panic {
+            panic.seen = true;
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.panic {
+            Some(panic) => write!(f, "goroutine {} panicked: {}", self.goroutine, panic.message()),
+            None => write!(f, "goroutine {} was canceled", self.goroutine),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl Error for JoinError {}
+
+/// A panic's payload that knows whether anybody saw it.
+struct PanicBox {
+    /// `None` only while it is dropped.
+    payload: Option<Box<dyn Any + Send>>,
+    goroutine: u64,
+    runtime: u16,
+    seen: bool,
+}
+
+// SAFETY: through `&PanicBox` the payload is reached only by `message`, which looks at `&str` and `String`, both
+// `Sync`; everything else takes the box by value.
+unsafe impl Sync for PanicBox {}
+
+impl PanicBox {
+    fn message(&self) -> &str {
+        self.payload.as_deref().map_or("", message)
+    }
+
+    fn into_payload(mut self) -> Box<dyn Any + Send> {
+        self.seen = true;
+        self.payload.take().unwrap_or_else(|| Box::new(()))
+    }
+}
+
+impl Drop for PanicBox {
+    fn drop(&mut self) {
+        if self.seen {
+            return;
+        }
+        match table::panic_policy(self.runtime) {
+            PanicPolicy::Exit => {
+                let line = format!(
+                    "gorust: goroutine {} panicked and nobody can see it: {}\nexit status 2\n",
+                    self.goroutine,
+                    self.message()
+                );
+                exit_now(&line);
+            }
+            PanicPolicy::Isolate => {}
+        }
+    }
+}
+
+/// Ends the process as Go does: at once, no destructors, no exit hooks, code 2.
+pub(crate) fn exit_now(line: &str) -> ! {
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    #[cfg(unix)]
+    // SAFETY: `_exit` has no requirements and does not return.
+    unsafe {
+        libc::_exit(2)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(2)
+}
+
+/// Prints a panic where it happened and makes it an error that will not get lost.
+pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) -> JoinError {
+    let record = &task.record;
+    let line = format!(
+        "gorust: panic in goroutine {} [running], spawned at {}: {}\n",
+        record.id(),
+        record.spawned_at(),
+        message(&*payload)
+    );
+    // One write, so that lines of several goroutines do not mix; a closed stderr is no reason to panic again.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    let goroutine = record.id();
+    JoinError {
+        goroutine,
+        panic: Some(PanicBox { payload: Some(payload), goroutine, runtime: task.home.runtime, seen: false }),
+    }
+}
+
+/// What a payload says, if it is a text.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "(not a text)"
+    }
+}

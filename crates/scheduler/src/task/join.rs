@@ -1,0 +1,287 @@
+//! The handles of a goroutine: [`JoinHandle`] to await it, [`AbortHandle`] and [`AbortOnDrop`] to end it.
+
+use super::{
+    error::JoinError,
+    raw::{Header, TaskRef, drop_output, release, take_output},
+    state::Detach,
+};
+use gorust_primitives::current::{self, Reason};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll, ready},
+};
+
+/// The output was taken: only the reference is left. A bit of the pointer, so that a handle is one word.
+const TAKEN: usize = 1;
+
+/// A goroutine's result: awaiting it gives what the goroutine returned, or why it has nothing to return.
+///
+/// Dropping it detaches: the goroutine goes on, and nobody will see its result. A panic that only this handle
+/// could have seen then falls under the [`PanicPolicy`](super::PanicPolicy). To end the goroutine with the handle,
+/// use [`abort_on_drop`](Self::abort_on_drop).
+///
+/// # Errors
+///
+/// [`JoinError`] if the goroutine panicked, was aborted, or was dropped with its runtime.
+///
+/// # Panics
+///
+/// When polled again after it was ready.
+///
+/// # Cancel safety
+///
+/// *Strict*, awaited as `&mut handle`: the result stays in the goroutine until it is taken.
+///
+/// # Go
+///
+/// Go's `go` statement gives no handle; there the result goes through a channel, and nobody can end a goroutine
+/// from outside.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::{block_on, go};
+///
+/// let sum = go(async { 1 + 2 });
+/// assert_eq!(block_on(sum).unwrap(), 3);
+/// ```
+pub struct JoinHandle<T> {
+    tagged: NonNull<Header>,
+    output: PhantomData<fn() -> T>,
+}
+
+// SAFETY: the handle moves an output of type `T` between threads, so `T: Send`; the rest is a counted reference.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: `&JoinHandle` gives no access to the output.
+unsafe impl<T: Send> Sync for JoinHandle<T> {}
+impl<T> Unpin for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    ///
+    /// `header` is of a task just spawned whose output is `T`, and the caller gives it the handle's reference.
+    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+        Self { tagged: header, output: PhantomData }
+    }
+
+    fn raw(&self) -> NonNull<Header> {
+        let raw = self.tagged.as_ptr().map_addr(|address| address & !TAKEN);
+        // SAFETY: a header is aligned to a word, so that its address without the lowest bit is not zero.
+        unsafe { NonNull::new_unchecked(raw) }
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the handle holds a reference.
+        unsafe { self.raw().as_ref() }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.tagged.addr().get() & TAKEN != 0
+    }
+
+    /// Asks the goroutine to end: its future is dropped at its next await point, and the handle resolves to a
+    /// canceled [`JoinError`], unless it completes first.
+    ///
+    /// Returns at once and does not wait for the end; await the handle for that. A goroutine that never awaits
+    /// cannot be ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::{block_on, go};
+    ///
+    /// let handle = go(std::future::pending::<()>());
+    /// handle.abort();
+    /// assert!(block_on(handle).unwrap_err().is_canceled());
+    /// ```
+    pub fn abort(&self) {
+        self.task().abort();
+    }
+
+    fn task(&self) -> TaskRef {
+        self.header().state.retain();
+        // SAFETY: the reference just added is the new value's.
+        unsafe { TaskRef::from_raw(self.raw()) }
+    }
+
+    /// Returns a handle that can abort the goroutine and does nothing else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::{block_on, go};
+    ///
+    /// let handle = go(std::future::pending::<()>());
+    /// let abort = handle.abort_handle();
+    /// go(async move { abort.abort() });
+    /// assert!(block_on(handle).unwrap_err().is_canceled());
+    /// ```
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(self.task())
+    }
+
+    /// Turns the handle into one that aborts the goroutine when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let handle = gorust_scheduler::go(std::future::pending::<()>()).abort_on_drop();
+    /// drop(handle); // the goroutine ends
+    /// ```
+    pub fn abort_on_drop(self) -> AbortOnDrop<T> {
+        AbortOnDrop(self)
+    }
+
+    /// Whether the goroutine has ended, in whatever way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut handle = gorust_scheduler::go(async {});
+    /// gorust_scheduler::block_on(&mut handle).unwrap();
+    /// assert!(handle.is_finished());
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.header().state.is_completed()
+    }
+
+    /// Returns the goroutine's number, as [`task::id`](super::id) gives it inside.
+    pub fn id(&self) -> u64 {
+        self.header().record.id()
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.is_taken(), "JoinHandle polled after it was ready");
+        ready!(current::poll_proceed(cx));
+        let header = self.raw();
+        let task = self.header();
+        if !task.state.is_completed() {
+            // SAFETY: rule Joiner: while the bit is set nobody writes the slot, and only this handle changes the
+            // bit; the completing thread may take from the slot, but does so only after completion, which
+            // `clear_join_waker` then reports.
+            let registered = task.state.has_join_waker();
+            if !registered || task.state.clear_join_waker() {
+                // SAFETY: rule Joiner: the bit is 0, so the slot is this handle's.
+                let slot = unsafe { &mut *task.joiner.get() };
+                match slot {
+                    Some(waker) if waker.will_wake(cx.waker()) => {}
+                    _ => *slot = Some(cx.waker().clone()),
+                }
+                if task.state.set_join_waker() {
+                    current::waits(Reason::Join, task.record.spawned_at());
+                    return Poll::Pending;
+                }
+                // Completed meanwhile, with the bit 0: the slot is still this handle's, and must not outlive it.
+                *slot = None;
+            }
+        }
+        // SAFETY: completed, and this handle exists and has not taken the output.
+        let mut result = unsafe { take_output::<T>(header) };
+        let tagged = header.as_ptr().map_addr(|address| address | TAKEN);
+        // SAFETY: not null, it has a bit set.
+        self.tagged = unsafe { NonNull::new_unchecked(tagged) };
+        if let Err(error) = &mut result {
+            error.seen();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let header = self.raw();
+        if !self.is_taken() {
+            match self.header().state.detach() {
+                Detach::Done => return,
+                Detach::DropWaker => {
+                    // SAFETY: rule Joiner: the bit is 0 again, so the slot is this handle's.
+                    let waker = unsafe { (*self.header().joiner.get()).take() };
+                    drop(waker);
+                }
+                // SAFETY: completed, and this handle exists and has not taken the output.
+                Detach::DropOutput => unsafe { drop_output(header) },
+            }
+        }
+        // SAFETY: the handle's reference, not released by `detach` in these cases.
+        unsafe { release(header, 1) };
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinHandle").field(&self.header().record).finish()
+    }
+}
+
+/// Can end a goroutine, and does nothing else. Made by [`JoinHandle::abort_handle`].
+///
+/// It keeps the goroutine's memory, not the goroutine.
+#[derive(Clone)]
+pub struct AbortHandle(TaskRef);
+
+impl AbortHandle {
+    /// Asks the goroutine to end; see [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Whether the goroutine has ended, in whatever way.
+    pub fn is_finished(&self) -> bool {
+        self.0.header().state.is_completed()
+    }
+
+    /// Returns the goroutine's number.
+    pub fn id(&self) -> u64 {
+        self.0.header().record.id()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortHandle").field(&self.0.header().record).finish()
+    }
+}
+
+/// A [`JoinHandle`] that aborts its goroutine when it is dropped. Made by [`JoinHandle::abort_on_drop`].
+#[derive(Debug)]
+#[must_use = "dropping it aborts the goroutine"]
+pub struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    /// Asks the goroutine to end; see [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Whether the goroutine has ended, in whatever way.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+
+    /// Returns the goroutine's number.
+    pub fn id(&self) -> u64 {
+        self.0.id()
+    }
+}
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,491 @@
+//! The allocation of a task, and the three kinds of pointer to it: [`TaskRef`] (a counted reference), [`Runnable`]
+//! (the right to run it once now), and the waker. All unsafe code about tasks is here and in `join.rs`.
+//!
+//! Who may touch what:
+//!
+//! - *Live*: a holder of a reference may read the header. The registry, the `Runnable`, the `JoinHandle`, every
+//!   waker and every `AbortHandle` hold one each.
+//! - *Stage*: while the task is not completed, only the thread between `State::start` and `park` or `complete`
+//!   touches the future; there is one, since there is one `Runnable`. After completion only the owner of the
+//!   output does: the `JoinHandle` if it still exists, else the completing thread.
+//! - *Joiner*: as said at `JOIN_WAKER` in `state.rs`.
+
+use super::{
+    error::{JoinError, panic_in_goroutine},
+    state::{Parked, Start, State, Wake},
+};
+use crate::schedule;
+use gorust_primitives::current::{self, Record};
+use std::{
+    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    cell::UnsafeCell,
+    fmt,
+    future::Future,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
+};
+
+/// Where a task belongs: fixed before it is published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home {
+    /// The runtime's place in the table of runtimes.
+    pub(crate) runtime: u16,
+    /// The registry shard that holds it.
+    pub(crate) shard: u16,
+    /// The entry in that shard.
+    pub(crate) entry: u32,
+}
+
+/// What every task starts with, whatever its future.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    vtable: &'static Vtable,
+    /// The waker of whoever awaits the `JoinHandle`. Rule *Joiner*.
+    pub(super) joiner: UnsafeCell<Option<Waker>>,
+    pub(crate) record: Record,
+    pub(crate) home: Home,
+}
+
+/// What depends on the type of the future.
+struct Vtable {
+    /// Polls the future; when it is ready or has panicked, puts the output in its place.
+    poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Poll<()>,
+    /// Drops the future and puts `Canceled` in its place.
+    cancel: unsafe fn(NonNull<Header>),
+    /// Moves the output to `*mut Result<T, JoinError>`.
+    take_output: unsafe fn(NonNull<Header>, *mut ()),
+    drop_output: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+}
+
+/// The future, then its output.
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<Result<F::Output, JoinError>>,
+}
+
+#[repr(C)]
+struct Cell<F: Future> {
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+impl<F: Future> Cell<F> {
+    const VTABLE: Vtable = Vtable {
+        poll: Self::poll,
+        cancel: Self::cancel,
+        take_output: Self::take_output,
+        drop_output: Self::drop_output,
+        free: Self::free,
+    };
+
+    /// # Safety
+    ///
+    /// `header` heads a live `Cell<F>`.
+    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+        let cell = header.cast::<Self>().as_ptr();
+        // SAFETY: the cell is live, as the caller promises; no reference to the stage is made.
+        unsafe { UnsafeCell::raw_get(&raw const (*cell).stage) }
+    }
+
+    /// # Safety
+    ///
+    /// `header` heads a live `Cell<F>`; the caller owns the stage, and it holds the future.
+    unsafe fn poll(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: the cell is live, as the caller promises.
+        let stage = unsafe { Self::stage(header) };
+        // SAFETY: the stage holds the future, as the caller promises; a field of a union is only named.
+        let future: *mut F = unsafe { (&raw mut (*stage).future).cast() };
+        let mut polled = false;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the caller owns the stage.
+            let borrowed = unsafe { &mut *future };
+            // SAFETY: the future lies in the allocation until it is dropped in place there: it never moves.
+            let pinned = unsafe { Pin::new_unchecked(borrowed) };
+            let Poll::Ready(output) = pinned.poll(cx) else { return None };
+            polled = true;
+            // SAFETY: initialised, owned by the caller, and not touched again: the output takes its place below.
+            unsafe { future.drop_in_place() };
+            Some(output)
+        }));
+        let result = match outcome {
+            Ok(None) => return Poll::Pending,
+            Ok(Some(output)) => Ok(output),
+            Err(payload) => {
+                // SAFETY: the cell is live, as the caller promises.
+                let error = panic_in_goroutine(unsafe { header.as_ref() }, payload);
+                if !polled {
+                    // SAFETY: initialised, owned, and not touched again; it panicked while it was polled.
+                    unsafe { Self::drop_future(header, future) };
+                }
+                Err(error)
+            }
+        };
+        // SAFETY: the stage is owned and the future in it is dropped.
+        unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(result)) };
+        Poll::Ready(())
+    }
+
+    /// Drops the future; a panic in its destructor is reported and goes no further.
+    ///
+    /// # Safety
+    ///
+    /// `header` heads a live `Cell<F>`, `future` is its future, initialised, and is not touched again.
+    unsafe fn drop_future(header: NonNull<Header>, future: *mut F) {
+        // SAFETY: as the caller promises.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { future.drop_in_place() }));
+        if let Err(payload) = dropped {
+            // SAFETY: the cell is live, as the caller promises. The error is dropped at once: nobody can see it.
+            drop(panic_in_goroutine(unsafe { header.as_ref() }, payload));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn cancel(header: NonNull<Header>) {
+        // SAFETY: the cell is live, as the caller promises.
+        let stage = unsafe { Self::stage(header) };
+        // SAFETY: the stage holds the future, as the caller promises; a field of a union is only named.
+        let future: *mut F = unsafe { (&raw mut (*stage).future).cast() };
+        // SAFETY: the caller owns the stage, which holds the future; the output takes its place below.
+        unsafe { Self::drop_future(header, future) };
+        // SAFETY: the cell is live, as the caller promises.
+        let id = unsafe { header.as_ref() }.record.id();
+        let result = Err(JoinError::canceled(id));
+        // SAFETY: the stage is owned and the future in it is dropped.
+        unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(result)) };
+    }
+
+    /// # Safety
+    ///
+    /// `header` heads a live, completed `Cell<F>` whose output the caller owns and nobody took; `target` points to
+    /// a `Result<F::Output, JoinError>` to be overwritten without a drop.
+    unsafe fn take_output(header: NonNull<Header>, target: *mut ()) {
+        // SAFETY: the cell is live, as the caller promises.
+        let stage = unsafe { Self::stage(header) };
+        // SAFETY: the output is there and is the caller's; it is not read again.
+        let output = unsafe { (&raw const (*stage).output).read() };
+        let target: *mut Result<F::Output, JoinError> = target.cast();
+        // SAFETY: valid for a write of this type, as the caller promises.
+        unsafe { target.write(ManuallyDrop::into_inner(output)) };
+    }
+
+    /// # Safety
+    ///
+    /// As [`take_output`](Self::take_output), without the target.
+    unsafe fn drop_output(header: NonNull<Header>) {
+        // SAFETY: the cell is live, as the caller promises.
+        let stage = unsafe { Self::stage(header) };
+        // SAFETY: the output is there and is the caller's; it is not read again.
+        unsafe { ManuallyDrop::drop(&mut (*stage).output) };
+    }
+
+    /// # Safety
+    ///
+    /// The caller has released the last reference to this `Cell<F>`, whose output is gone.
+    unsafe fn free(header: NonNull<Header>) {
+        let cell = header.cast::<Self>().as_ptr();
+        // SAFETY: nobody else has a reference. Only the joiner slot needs a drop, and it is empty unless a waker
+        // was left in it; the stage is a union and is not dropped.
+        unsafe { (&raw mut (*cell).header.joiner).drop_in_place() };
+        // SAFETY: allocated by `spawn` with this layout, and not used again.
+        unsafe { dealloc(cell.cast(), Layout::new::<Self>()) };
+    }
+}
+
+/// Allocates a task for `future`. The three references of [`State::new`] are the registry's, which the caller
+/// enters it in by the header, the `Runnable` returned, and the raw one returned beside it, the `JoinHandle`'s.
+pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> (Runnable, NonNull<Header>) {
+    let layout = Layout::new::<Cell<F>>();
+    // SAFETY: a cell is never of size zero, it has a header.
+    let memory = unsafe { alloc(layout) };
+    let Some(cell) = NonNull::new(memory.cast::<Cell<F>>()) else { handle_alloc_error(layout) };
+    let value = Cell {
+        header: Header {
+            state: State::new(),
+            vtable: &Cell::<F>::VTABLE,
+            joiner: UnsafeCell::new(None),
+            record,
+            home,
+        },
+        stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
+    };
+    // SAFETY: just allocated with the layout of a cell.
+    unsafe { cell.write(value) };
+    let header = cell.cast::<Header>();
+    (Runnable(header), header)
+}
+
+/// Moves the output out.
+///
+/// # Safety
+///
+/// The task was spawned with a future of output `T` and is completed; the caller is its `JoinHandle` and takes the
+/// output once.
+pub(super) unsafe fn take_output<T>(header: NonNull<Header>) -> Result<T, JoinError> {
+    let mut output = std::mem::MaybeUninit::<Result<T, JoinError>>::uninit();
+    // SAFETY: the caller's handle holds a reference.
+    let take = unsafe { header.as_ref() }.vtable.take_output;
+    // SAFETY: completed and owned, as the caller promises; the target is of the right type.
+    unsafe { take(header, output.as_mut_ptr().cast()) };
+    // SAFETY: just written.
+    unsafe { output.assume_init() }
+}
+
+/// Drops the output where it is.
+///
+/// # Safety
+///
+/// The task is completed, the caller owns its output, and nobody took it.
+pub(super) unsafe fn drop_output(header: NonNull<Header>) {
+    // SAFETY: the caller holds a reference.
+    let drop_output = unsafe { header.as_ref() }.vtable.drop_output;
+    // SAFETY: as the caller promises.
+    unsafe { drop_output(header) };
+}
+
+/// Gives `count` references back, and frees the task if they were the last.
+///
+/// # Safety
+///
+/// The caller holds that many references and does not use them again.
+pub(super) unsafe fn release(header: NonNull<Header>, count: usize) {
+    // SAFETY: the caller's references keep it live up to the release itself.
+    let task = unsafe { header.as_ref() };
+    let free = task.vtable.free;
+    if task.state.release(count) {
+        // SAFETY: that was the last reference; so the registry's is gone, so the task is completed, and its output
+        // is gone with its owner.
+        unsafe { free(header) };
+    }
+}
+
+/// A counted reference to a task.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: through a reference only the header is reached, whose fields are atomics or constants, and the joiner
+// slot and stage by the rules above. Futures and outputs are `Send` by the bounds of `spawn`, or stay on their
+// thread by those of `local`.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above; `&TaskRef` gives no more than `TaskRef` does.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// # Safety
+    ///
+    /// The caller gives one reference it holds to the new value.
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: rule Live, this value holds a reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Drops the task's future at its next await point; now, if it waits and this thread may do it.
+    pub(crate) fn abort(&self) {
+        if let Wake::Schedule = self.header().state.abort() {
+            // The transition has made a Runnable, with a reference of its own.
+            schedule::schedule(Runnable(self.0));
+        }
+    }
+
+    /// As [`abort`](Self::abort), but gives the caller the `Runnable` instead of scheduling it.
+    pub(crate) fn abort_here(&self) -> Option<Runnable> {
+        match self.header().state.abort() {
+            Wake::Schedule => Some(Runnable(self.0)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.header().record.fmt(f)
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        self.header().state.retain();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: this value holds one reference.
+        unsafe { release(self.0, 1) };
+    }
+}
+
+/// The right to run a task once, now. There is at most one a task. Dropped unrun, it cancels the task: whatever
+/// happens to a queue, no goroutine stays behind in the registry.
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: as for `TaskRef`; the right to run may move to any thread since the future is `Send`.
+unsafe impl Send for Runnable {}
+
+impl Runnable {
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: rule Live, a Runnable holds a reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The pointer, for a slot that is one word wide.
+    pub(crate) fn into_raw(self) -> *mut Header {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` comes from [`into_raw`](Self::into_raw), and no other `Runnable` was made of it since.
+    pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        Self(raw)
+    }
+
+    /// Polls the task once. Returns it if it was woken meanwhile and must be scheduled again.
+    #[inline]
+    pub(crate) fn run(self) -> Option<Self> {
+        let header = ManuallyDrop::new(self).0;
+        // SAFETY: the Runnable's reference is ours until `park` or `complete` below.
+        let task = unsafe { header.as_ref() };
+        // SAFETY: the record lies in the task, which outlives the poll; guards nest with the polls.
+        let _entered = unsafe { current::enter(&raw const task.record) };
+        match task.state.start() {
+            Start::Poll => {
+                // SAFETY: the vtable is that of this task's future. No reference is counted for this waker: it is
+                // not dropped, and the Runnable's outlives it.
+                let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(header)) });
+                // SAFETY: between `start` and `park` or `complete` the stage is ours and holds the future.
+                let polled = unsafe { (task.vtable.poll)(header, &mut Context::from_waker(&waker)) };
+                if polled.is_pending() {
+                    return match task.state.park() {
+                        Parked::Waiting => None,
+                        Parked::Woken => Some(Self(header)),
+                    };
+                }
+            }
+            // SAFETY: as above.
+            Start::Cancel => unsafe { (task.vtable.cancel)(header) },
+        }
+        // SAFETY: the output has taken the place of the future; the Runnable's reference is still ours.
+        unsafe { complete(header) };
+        None
+    }
+
+    /// Drops the future and completes as canceled, without a poll.
+    pub(crate) fn cancel(self) {
+        let header = ManuallyDrop::new(self).0;
+        // SAFETY: the Runnable's reference is ours until `complete` below.
+        let task = unsafe { header.as_ref() };
+        // SAFETY: as in `run`.
+        let _entered = unsafe { current::enter(&raw const task.record) };
+        let _ = task.state.start();
+        // SAFETY: between `start` and `complete` the stage is ours and holds the future.
+        unsafe { (task.vtable.cancel)(header) };
+        // SAFETY: as in `run`.
+        unsafe { complete(header) };
+    }
+}
+
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.header().record.fmt(f)
+    }
+}
+
+impl Drop for Runnable {
+    fn drop(&mut self) {
+        Self(self.0).cancel();
+    }
+}
+
+/// Ends a task whose output stands: tells the joiner, drops what nobody will take, leaves the registry.
+///
+/// # Safety
+///
+/// The caller holds the `Runnable`'s reference, has run the task, and does not use it again.
+unsafe fn complete(header: NonNull<Header>) {
+    // SAFETY: the caller's reference keeps it live.
+    let task = unsafe { header.as_ref() };
+    let completed = task.state.complete();
+    if completed.wake_joiner {
+        // SAFETY: rule Joiner: published, so it is ours from completion on.
+        let waker = unsafe { (*task.joiner.get()).take() };
+        if let Some(waker) = waker {
+            // A waker of somebody else's may panic; the worker must not.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+    }
+    if completed.drop_output {
+        // SAFETY: completed, and no JoinHandle exists: the output is ours.
+        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_output(header) }));
+        if let Err(payload) = dropped {
+            drop(panic_in_goroutine(task, payload));
+        }
+    }
+    // From here on the registry holds no reference: both are given back together.
+    schedule::leave_registry(task);
+    // SAFETY: the Runnable's reference, and the registry's, which `leave_registry` has handed to us.
+    unsafe { release(header, 2) };
+}
+
+fn raw_waker(header: NonNull<Header>) -> RawWaker {
+    RawWaker::new(header.as_ptr().cast_const().cast(), &WAKER_VTABLE)
+}
+
+/// One for all tasks, so that `will_wake` never fails for the same task.
+static WAKER_VTABLE: RawWakerVTable = RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+
+/// # Safety
+///
+/// For all four: `data` is the data of a [`raw_waker`] that holds a reference, or borrows the Runnable's.
+unsafe fn waker_header(data: *const ()) -> NonNull<Header> {
+    // SAFETY: it was made from a `NonNull` in `raw_waker`.
+    unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
+}
+
+unsafe fn waker_clone(data: *const ()) -> RawWaker {
+    // SAFETY: as the contract of the four says.
+    let header = unsafe { waker_header(data) };
+    // SAFETY: the waker's reference keeps it live.
+    unsafe { header.as_ref() }.state.retain();
+    raw_waker(header)
+}
+
+unsafe fn waker_wake(data: *const ()) {
+    // SAFETY: as the contract of the four says.
+    let header = unsafe { waker_header(data) };
+    // SAFETY: the waker's reference keeps it live up to the transition, which may give it away.
+    let task = unsafe { header.as_ref() };
+    let free = task.vtable.free;
+    match task.state.wake() {
+        Wake::Schedule => schedule::schedule(Runnable(header)),
+        Wake::Nothing => {}
+        // SAFETY: the transition released the last reference, as in `release`.
+        Wake::Free => unsafe { free(header) },
+    }
+}
+
+unsafe fn waker_wake_by_ref(data: *const ()) {
+    // SAFETY: as the contract of the four says.
+    let header = unsafe { waker_header(data) };
+    // SAFETY: the waker's reference keeps it live.
+    if let Wake::Schedule = unsafe { header.as_ref() }.state.wake_by_ref() {
+        schedule::schedule(Runnable(header));
+    }
+}
+
+unsafe fn waker_drop(data: *const ()) {
+    // SAFETY: as the contract of the four says.
+    let header = unsafe { waker_header(data) };
+    // SAFETY: the waker held one reference and is gone.
+    unsafe { release(header, 1) };
+}

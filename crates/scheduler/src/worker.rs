@@ -1,0 +1,487 @@
+//! The loop of a worker thread: find work, run it, sleep when there is none. Policy is here; the mechanisms are in
+//! `queue/`, `idle.rs`, `place.rs` and the reactor.
+
+use crate::{
+    place::SeatId,
+    queue::Found,
+    schedule,
+    seat::{Belongings, Seat},
+    shared::Shared,
+    shutdown, spare,
+    task::raw::{Header, Runnable},
+};
+use gorust_primitives::{current, shim::spin_loop};
+use gorust_reactor::{Reactor, Wait};
+use std::{
+    cell::{Cell, RefCell},
+    task::Waker,
+};
+
+/// How many times in a row the next slot goes before the queue: a pair that wakes each other shares a slice, and
+/// then the others have their turn.
+const NEXT_STREAK: u32 = 16;
+
+/// How often a busy worker looks at the clock, the reactor and the injector. By time, since a hundred polls may be
+/// 2 us or 5 ms; measured by counting polls, since a clock read costs as much as a poll.
+const LOOK_AROUND_NS: u64 = 100_000;
+
+/// The most polls between two looks, whatever the last ones cost.
+const MAX_POLLS_PER_LOOK: u32 = 512;
+
+/// How long a thief waits before it takes a task that was in its victim's next slot already at its first look.
+/// Go waits 3 us here, for the same reason: the victim most likely runs it at once.
+const NEXT_SLOT_GRACE_SPINS: u32 = 100;
+
+/// Ids a worker takes at a time from the process's counter.
+const ID_BLOCK: u64 = 256;
+
+/// A worker thread. Every method is for the thread itself; what others may touch is in its [`Seat`].
+pub(crate) struct Worker {
+    shared: &'static Shared,
+    seat: &'static Seat,
+    seat_id: SeatId,
+    belongings: Belongings,
+    /// Where this thread arms its timers.
+    timer_shard: usize,
+    /// The place this thread holds. `None` while it is on offer, and after it was lost.
+    place: Cell<Option<usize>>,
+    /// Goroutine ids that are this worker's to give: next, and end.
+    ids: Cell<(u64, u64)>,
+    /// Polls until the next look around.
+    polls_left: Cell<u32>,
+    /// What `polls_left` began with, and when.
+    polls_per_look: Cell<u32>,
+    last_look_ns: Cell<u64>,
+    /// How many times in a row the next slot went first.
+    streak: Cell<u32>,
+    /// Where the reactor puts wakers; kept for its memory.
+    wakers: RefCell<Vec<Waker>>,
+}
+
+thread_local! {
+    static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+}
+
+/// While it exists this thread is no worker: what it spawns and wakes goes the way of any other thread.
+pub(crate) struct Hidden(*const Worker);
+
+/// Hides that this thread is a worker, because it enters another runtime.
+pub(crate) fn hide() -> Hidden {
+    Hidden(WORKER.replace(std::ptr::null()))
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        WORKER.set(self.0);
+    }
+}
+
+/// Calls `f` with the worker that this thread is, if it is one.
+#[inline]
+pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: null, or set by `Worker::main`, which keeps the worker alive and resets it before it goes.
+    WORKER.with(|worker| f(unsafe { worker.get().as_ref() }))
+}
+
+impl Worker {
+    /// The life of a worker thread on the seat `seat_id`: with `place`, which it holds already, or as a spare that
+    /// waits for one.
+    pub(crate) fn main(shared: &'static Shared, seat_id: SeatId, place: Option<usize>) {
+        let seat = shared.seat(seat_id);
+        let Some(belongings) = seat.sit_down() else { unreachable!("seat {seat_id} is taken") };
+        let config = shared.config();
+        set_timer_slack(config.timer_slack);
+        let reactor = shared.reactor();
+        let shard = reactor.claim_shard();
+        let entered = gorust_reactor::enter(reactor, shard);
+        current::seed(config.seed ^ u64::from(seat_id).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let worker = Self {
+            shared,
+            seat,
+            seat_id,
+            belongings,
+            timer_shard: shard,
+            place: Cell::new(place),
+            ids: Cell::new((0, 0)),
+            polls_left: Cell::new(0),
+            polls_per_look: Cell::new(1),
+            last_look_ns: Cell::new(reactor.now_ns()),
+            streak: Cell::new(0),
+            wakers: RefCell::new(Vec::new()),
+        };
+        WORKER.set(&raw const worker);
+        worker.run();
+        worker.flush();
+        WORKER.set(std::ptr::null());
+        drop(entered);
+        reactor.release_shard(shard);
+        seat.stand_up(worker.belongings);
+        shared.free_seat(seat_id);
+        shutdown::leave(shared);
+    }
+
+    /// Runs goroutines while this thread holds a place, and waits for one while it does not.
+    fn run(&self) {
+        while self.shared.is_open() {
+            match self.place.get() {
+                Some(place) => {
+                    self.work(place);
+                }
+                None => match spare::wait_for_place(self.shared, self.seat_id) {
+                    Some(place) => self.place.set(Some(place)),
+                    None => return,
+                },
+            }
+        }
+        if let Some(place) = self.place.take() {
+            self.shared.place(place).vacate();
+        }
+        shutdown::sweep_injector(self.shared);
+    }
+
+    /// Runs goroutines until the place is lost or the runtime closes.
+    fn work(&self, place: usize) {
+        while self.place.get() == Some(place) && self.shared.is_open() {
+            match self.next_task() {
+                Some(task) => self.poll(task),
+                None => {
+                    if let Some(task) = self.find_or_sleep(place) {
+                        self.poll(task);
+                    }
+                }
+            }
+        }
+        if self.place.get().is_none() {
+            self.flush();
+        }
+    }
+
+    #[inline]
+    fn poll(&self, task: Runnable) {
+        self.seat.count_poll();
+        if let Some(again) = task.run() {
+            self.requeue(again);
+        }
+    }
+
+    /// A task that was woken while it ran, or yielded: to the back, behind everything that waits.
+    fn requeue(&self, task: Runnable) {
+        if self.place.get().is_none() {
+            return self.shared.inject(task);
+        }
+        match self.belongings.local.push(task) {
+            // Whatever else is here runs before it, on this thread, unless something waits in the next slot too.
+            Ok(0) if !self.seat.next.glance().is_null() => self.shared.notify(),
+            Ok(_) => {}
+            Err(task) => self.shared.inject(task),
+        }
+    }
+
+    /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
+    #[inline]
+    pub(crate) fn push_next(&self, task: Runnable) {
+        if self.place.get().is_none() {
+            return self.shared.inject(task);
+        }
+        let Some(displaced) = self.seat.next.replace(task) else { return };
+        match self.belongings.local.push(displaced) {
+            // The step from nothing to steal to something to steal: the only one that may wake a worker.
+            Ok(0) => self.shared.notify(),
+            Ok(_) => {}
+            Err(displaced) => self.shared.inject(displaced),
+        }
+    }
+
+    /// The next task from this worker's own queues, or its share of the injector.
+    #[inline]
+    fn next_task(&self) -> Option<Runnable> {
+        let left = self.polls_left.get();
+        if left == 0 {
+            if let Some(task) = self.look_around() {
+                return Some(task);
+            }
+        } else {
+            self.polls_left.set(left - 1);
+        }
+        let streak = self.streak.get();
+        if streak < NEXT_STREAK
+            && let Some(task) = self.seat.next.take()
+        {
+            self.streak.set(streak + 1);
+            return Some(task);
+        }
+        self.streak.set(0);
+        self.belongings.local.pop().or_else(|| self.seat.next.take()).or_else(|| self.take_injected())
+    }
+
+    fn take_injected(&self) -> Option<Runnable> {
+        match self.shared.injector.take(&self.belongings.local, self.shared.workers()) {
+            Found::One(task) => Some(task),
+            Found::Nothing => None,
+        }
+    }
+
+    /// Looks at the clock, the timers, the sockets and the injector, and sets the time of the next look. What they
+    /// make runnable runs next; a task from the injector runs now.
+    #[cold]
+    fn look_around(&self) -> Option<Runnable> {
+        let reactor = self.shared.reactor();
+        let now_ns = reactor.now_ns();
+        current::set_coarse_now(now_ns);
+        let polls = self.polls_per_look.get();
+        let took_ns = now_ns.saturating_sub(self.last_look_ns.get()).max(1);
+        let fitting = u64::from(polls) * LOOK_AROUND_NS / took_ns;
+        // At most twice as many as the last time, so that one fast stretch does not blind us; fewer at once.
+        let next = (fitting.min(u64::from(MAX_POLLS_PER_LOOK)) as u32).clamp(1, polls.saturating_mul(2));
+        self.polls_per_look.set(next);
+        self.polls_left.set(next);
+        self.last_look_ns.set(now_ns);
+        let task = match self.shared.injector.pop() {
+            Found::One(task) => Some(task),
+            Found::Nothing => None,
+        };
+        self.turn_reactor(reactor, Wait::Never);
+        task
+    }
+
+    /// Takes a turn of the reactor, if nobody else is at it, and wakes what it found.
+    fn turn_reactor(&self, reactor: &'static Reactor, wait: Wait) {
+        if let Some(mut driver) = reactor.try_lock() {
+            // Taken out, since a waker may bring us here again.
+            let mut wakers = self.wakers.take();
+            let turned = driver.turn(wait, &mut wakers);
+            drop(driver);
+            self.wake_all(wakers);
+            if let Err(error) = turned {
+                report_reactor_error(&error);
+            }
+        }
+    }
+
+    fn wake_all(&self, mut wakers: Vec<Waker>) {
+        for waker in wakers.drain(..) {
+            schedule::wake_caught(waker);
+        }
+        self.wakers.replace(wakers);
+    }
+
+    /// Nothing is left here: searches elsewhere, and sleeps when there is nothing either. `None`: look again.
+    #[cold]
+    fn find_or_sleep(&self, place: usize) -> Option<Runnable> {
+        let mut searching = self.shared.idle.try_search(self.shared.workers());
+        if searching && let Some(task) = self.steal() {
+            self.stop_searching();
+            return Some(task);
+        }
+        loop {
+            searching = self.sleep(place, searching);
+            if !self.shared.is_open() {
+                if searching {
+                    self.stop_searching();
+                }
+                return None;
+            }
+            let task = self.next_task().or_else(|| if searching { self.steal() } else { None });
+            if task.is_some() {
+                if searching {
+                    self.stop_searching();
+                }
+                return task;
+            }
+        }
+    }
+
+    /// Leaves the searchers after something was found, and wakes the next if there is more (step 5).
+    fn stop_searching(&self) {
+        if self.shared.idle.stop_searching() && self.shared.has_work() {
+            self.shared.notify();
+        }
+    }
+
+    /// Takes work from the injector or another worker.
+    fn steal(&self) -> Option<Runnable> {
+        if let Some(task) = self.take_injected() {
+            return Some(task);
+        }
+        let count = self.shared.workers();
+        let start = current::random_below(count as u32) as usize;
+        let victims = || (0..count).map(|offset| (start + offset) % count).filter_map(|place| self.victim(place));
+        for victim in victims() {
+            if let Found::One(task) = victim.stealer.steal(&self.belongings.local) {
+                return Some(task);
+            }
+        }
+        // The last pass: next slots, if the same task is still there in the same poll after a while.
+        victims().find_map(|victim| {
+            let (seen, polls) = (victim.next.glance(), victim.polls());
+            if seen.is_null() {
+                return None;
+            }
+            for _ in 0..NEXT_SLOT_GRACE_SPINS {
+                spin_loop();
+            }
+            if victim.polls() == polls { victim.next.steal(seen) } else { None }
+        })
+    }
+
+    fn victim(&self, place: usize) -> Option<&'static Seat> {
+        let holder = self.shared.place(place).holder()?;
+        (holder != self.seat_id).then(|| self.shared.seat(holder))
+    }
+
+    /// Sleeps until there is something to do (the steps of the README's "No lost wake-up"). Returns whether this
+    /// worker is counted as searching now.
+    fn sleep(&self, place: usize, searching: bool) -> bool {
+        let reactor = self.shared.reactor();
+        let idle = &self.shared.idle;
+        // Step 1: where it will sleep. One worker sleeps in the reactor, and so serves sockets and timers.
+        let driver = reactor.try_lock();
+        self.seat.will_sleep_in_reactor(driver.is_some());
+        // Step 2: say so, and search no more.
+        idle.announce(place, driver.is_some());
+        if searching {
+            // The look below is at every queue, whether or not this was the last searcher.
+            let _ = idle.stop_searching();
+        }
+        // Step 3: one more look.
+        if self.shared.has_work() || !self.shared.is_open() {
+            idle.withdraw_to_search(place);
+            return true;
+        }
+        match driver {
+            Some(mut driver) => {
+                let mut wakers = self.wakers.take();
+                let turned = driver.turn(Wait::Until(None), &mut wakers);
+                drop(driver);
+                // Before anything is woken: what that makes runnable is ours, and must not wake us.
+                let woken = !idle.withdraw(place);
+                self.wake_all(wakers);
+                if let Err(error) = turned {
+                    report_reactor_error(&error);
+                }
+                self.rested();
+                woken
+            }
+            None => {
+                // Whoever sleeps in the reactor sleeps no longer than our timers allow.
+                reactor.before_park(self.timer_shard);
+                self.seat.parker.park();
+                let woken = !idle.withdraw(place);
+                self.rested();
+                woken
+            }
+        }
+    }
+
+    /// After a sleep the clock is read anew, and the count of polls begins again.
+    fn rested(&self) {
+        let now_ns = self.shared.reactor().now_ns();
+        current::set_coarse_now(now_ns);
+        self.last_look_ns.set(now_ns);
+        self.polls_left.set(self.polls_per_look.get());
+    }
+
+    /// Gives everything queued here to the others.
+    fn flush(&self) {
+        let local = std::iter::from_fn(|| self.belongings.local.pop());
+        for task in self.seat.next.take().into_iter().chain(local) {
+            self.shared.inject(task);
+        }
+    }
+
+    /// This thread is about to sleep outside the loop: whoever sleeps in the reactor sleeps no longer than this
+    /// thread's timers allow.
+    pub(crate) fn before_block(&self) {
+        self.shared.reactor().before_park(self.timer_shard);
+    }
+
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Whether this thread may queue locally and enter tasks in its own shard.
+    pub(crate) fn is_of(&self, runtime: u16) -> bool {
+        self.shared.index() == runtime
+    }
+
+    /// The number of the next goroutine.
+    #[inline]
+    pub(crate) fn next_id(&self) -> u64 {
+        let (next, end) = self.ids.get();
+        if next < end {
+            self.ids.set((next + 1, end));
+            return next;
+        }
+        let block = schedule::take_ids(ID_BLOCK);
+        self.ids.set((block + 1, block + ID_BLOCK));
+        block
+    }
+
+    /// The number of this worker's registry shard.
+    pub(crate) fn shard_id(&self) -> u16 {
+        self.seat_id + 1
+    }
+
+    /// Finds an entry for a task to be spawned here, and the seat whose shard it is in.
+    pub(crate) fn reserve_entry(&self) -> u32 {
+        self.seat.shard.reserve(&self.belongings.registry)
+    }
+
+    pub(crate) fn enter_registry(&self, entry: u32, task: std::ptr::NonNull<Header>) {
+        self.seat.shard.enter(entry, task);
+    }
+
+    /// Takes a completed task out of the registry, its own shard or another's.
+    pub(crate) fn leave_registry(&self, task: &Header) {
+        let home = task.home;
+        if home.shard == self.shard_id() {
+            self.seat.shard.leave(home.entry, Some(&self.belongings.registry));
+        } else {
+            schedule::shard(self.shared, home.shard).leave(home.entry, None);
+        }
+        self.seat.count_left();
+    }
+
+    /// Offers this thread's place, because it is about to block: a spare thread runs what waits here. `None`: it
+    /// has none.
+    pub(crate) fn hand_over(&self) -> Option<HandedOver<'_>> {
+        let place = self.place.take()?;
+        self.flush();
+        self.shared.place(place).offer(self.seat_id);
+        spare::offer(self.shared, self.seat_id, place);
+        Some(HandedOver { worker: self, place })
+    }
+}
+
+/// The place of a thread that blocks is on offer; dropped when it blocks no longer.
+pub(crate) struct HandedOver<'a> {
+    worker: &'a Worker,
+    place: usize,
+}
+
+impl Drop for HandedOver<'_> {
+    fn drop(&mut self) {
+        // If somebody took it, this thread goes on without: it finishes its poll, and becomes a spare.
+        if self.worker.shared.place(self.place).reclaim(self.worker.seat_id) {
+            self.worker.place.set(Some(self.place));
+        }
+    }
+}
+
+/// The kernel lets a sleep run 50 us over unless told otherwise.
+fn set_timer_slack(slack: std::time::Duration) {
+    #[cfg(target_os = "linux")]
+    {
+        let ns = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX).max(1);
+        // SAFETY: this option takes a number and touches nothing but the calling thread's timer slack.
+        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, ns) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = slack;
+}
+
+/// The poller itself failed: not one socket, but the call that waits for all. There is nobody to return it to.
+#[cold]
+fn report_reactor_error(error: &std::io::Error) {
+    eprintln!("gorust: the reactor failed to wait for events: {error}");
+}
