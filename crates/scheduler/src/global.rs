@@ -32,13 +32,14 @@ pub(crate) fn set_entered(handle: Option<Handle>) -> Option<Handle> {
 
 /// The runtime this thread entered, or the global one if it is running.
 pub(crate) fn try_current() -> Option<Handle> {
-    ENTERED.with(|entered| entered.borrow().clone()).or_else(|| GLOBAL.get().map(|global| global.handle.clone()))
+    ENTERED
+        .with(|entered| entered.borrow().clone())
+        .or_else(|| GLOBAL.get().map(|global| global.handle.clone()))
 }
 
-/// The runtime this thread entered, or the global one.
-#[track_caller]
-pub(crate) fn current() -> Handle {
-    try_current().unwrap_or_else(|| start(Location::caller()))
+/// The runtime this thread entered, or the global one, which starts for `site` if need be.
+pub(crate) fn current(site: &'static Location<'static>) -> Handle {
+    try_current().unwrap_or_else(|| start(site))
 }
 
 /// Starts the global runtime for `site` with the defaults, unless it is running.

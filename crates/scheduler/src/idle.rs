@@ -90,6 +90,14 @@ impl Idle {
         self.sleepers[word].fetch_and(!bit, Ordering::SeqCst) & bit != 0
     }
 
+    /// Whether the announcement stands: nobody has woken this worker yet.
+    #[cfg(test)]
+    pub(crate) fn is_announced(&self, place: usize) -> bool {
+        let (word, bit) = bit_of(place);
+        // Ordering: Relaxed, a count for a test.
+        self.sleepers[word].load(Ordering::Relaxed) & bit != 0
+    }
+
     /// Takes the announcement back because the last look found something, and joins the searchers: while this
     /// worker was still counted as one, others may have left more for it to find, so that it owes step 5.
     pub(crate) fn withdraw_to_search(&self, place: usize) {
@@ -176,12 +184,7 @@ mod model {
         fn pop(&self) -> bool {
             let mut length = self.queue.load(Ordering::Relaxed);
             while length > 0 {
-                match self.queue.compare_exchange(
-                    length,
-                    length - 1,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                ) {
+                match self.queue.compare_exchange(length, length - 1, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => return true,
                     Err(actual) => length = actual,
                 }

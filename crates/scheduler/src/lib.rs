@@ -26,6 +26,8 @@ mod seat;
 mod shared;
 mod shutdown;
 mod spare;
+#[cfg(test)]
+mod stress;
 mod table;
 pub mod task;
 mod worker;

@@ -54,12 +54,7 @@ impl Place {
     pub(crate) fn take(&self, from: SeatId, me: SeatId) -> bool {
         // Ordering: AcqRel: Acquire against `offer`, Release against `holder`.
         self.0
-            .compare_exchange(
-                u32::from(from) | OFFERED,
-                u32::from(me),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(u32::from(from) | OFFERED, u32::from(me), Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 

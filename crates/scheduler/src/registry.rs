@@ -11,7 +11,7 @@
 //! reference. The walker first pins the entry by a compare-exchange; who takes the task out waits until the pin is
 //! gone, and only then is the registry's reference given back.
 
-use crate::task::raw::{Header, TaskRef};
+use crate::task::raw::{Header, Runnable, TaskRef};
 use gorust_primitives::shim::{AtomicPtr, AtomicU32, AtomicUsize, Lock, Ordering, mutant, spin_loop};
 use std::{cell::Cell, ptr::NonNull};
 
@@ -109,7 +109,10 @@ impl Shard {
     fn grow(&self) -> u32 {
         // Ordering: Relaxed, only the owner writes it.
         let index = self.length.load(Ordering::Relaxed);
-        assert!(index < u32::MAX - 2 * FIRST_CHUNK, "more than four billion goroutines in one registry shard");
+        assert!(
+            index < u32::MAX - 2 * FIRST_CHUNK,
+            "more than four billion goroutines in one registry shard"
+        );
         let (chunk, offset) = place(index);
         if offset == 0 {
             let size = (FIRST_CHUNK as usize) << chunk;
@@ -224,13 +227,11 @@ impl Outside {
         Self { shard: Shard::new(), owner: Lock::new(Owner::new()) }
     }
 
-    /// Finds a free entry, lets `make` build the task for it, and enters that.
-    pub(crate) fn enter<R>(&self, make: impl FnOnce(u32) -> (R, NonNull<Header>)) -> R {
-        let index = self.shard.reserve(&self.owner.lock());
-        let (made, header) = make(index);
-        let _owner = self.owner.lock();
-        self.shard.enter(index, header);
-        made
+    /// Enters a task that nobody else has seen yet.
+    pub(crate) fn enter(&self, task: &mut Runnable) {
+        let owner = self.owner.lock();
+        let index = self.shard.reserve(&owner);
+        self.shard.enter(index, task.settle(index));
     }
 }
 
@@ -250,10 +251,9 @@ mod model {
         let shard = Arc::new(Shard::new());
         let owner = Owner::new();
         let index = shard.reserve(&owner);
-        let home = Home { runtime: u16::MAX, shard: 0, entry: index };
-        let (runnable, header) = allocate(async {}, Record::new(1, 0, Location::caller()), home);
-        std::mem::forget(runnable);
-        shard.enter(index, header);
+        let mut task = allocate(async {}, Record::new(1, 0, Location::caller()), Home::new(u16::MAX, 0));
+        shard.enter(index, task.settle(index));
+        std::mem::forget(task);
         let left = Arc::new(AtomicU32::new(0));
         let walker = {
             let (shard, left) = (Arc::clone(&shard), Arc::clone(&left));
@@ -262,9 +262,7 @@ mod model {
                 // The steps of `pin`, with a look at the flag where the reference is added.
                 let live = entry.load(Ordering::Relaxed);
                 if live & (FREE | PIN) == 0
-                    && entry
-                        .compare_exchange(live, live | PIN, Ordering::Acquire, Ordering::Relaxed)
-                        .is_ok()
+                    && entry.compare_exchange(live, live | PIN, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 {
                     assert_eq!(left.load(Ordering::SeqCst), 0, "freed under the walker");
                     entry.fetch_and(!PIN, Ordering::Release);

@@ -120,12 +120,14 @@ impl Handle {
     /// If the global runtime must be started and cannot be; the text says why.
     #[track_caller]
     pub fn current() -> Self {
-        Self::try_current().unwrap_or_else(|| global::start(Location::caller()))
+        let site = Location::caller();
+        Self::try_current().unwrap_or_else(|| global::start(site))
     }
 
     /// Returns the runtime this thread belongs to, or the global one if it is running.
     pub fn try_current() -> Option<Self> {
-        worker::with_current(|worker| worker.map(|worker| Self::new(worker.shared()))).or_else(global::try_current)
+        worker::with_current(|worker| worker.map(|worker| Self::new(worker.shared())))
+            .or_else(global::try_current)
     }
 
     /// Starts a goroutine on this runtime; see [`go`](crate::go).

@@ -13,7 +13,7 @@ use crate::{
     },
     worker,
 };
-use gorust_primitives::{current, current::Record, shim};
+use gorust_primitives::current::{self, Record};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, Location, catch_unwind},
@@ -49,7 +49,7 @@ where
 {
     worker::with_current(|worker| match worker {
         Some(worker) => spawn_on_worker(worker, future, spawned_at),
-        None => global::current().spawn_at(future, spawned_at),
+        None => global::current(spawned_at).spawn_at(future, spawned_at),
     })
 }
 
@@ -62,13 +62,11 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let entry = worker.reserve_entry();
-    let home = Home { runtime: worker.shared().index(), shard: worker.shard_id(), entry };
     let record = Record::new(worker.next_id(), current::id(), spawned_at);
-    let (task, header) = allocate(future, record, home);
-    worker.enter_registry(entry, header);
-    // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
-    let handle = unsafe { JoinHandle::new(header) };
+    let mut task = allocate(future, record, Home::new(worker.shared().index(), worker.shard_id()));
+    worker.enter_registry(&mut task);
+    // SAFETY: the future's output is this, and the task has not run.
+    let handle = unsafe { task.handle() };
     worker.push_next(task);
     handle
 }
@@ -103,25 +101,19 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let shared = self.shared();
-        let runtime = shared.index();
         let record = Record::new(take_ids(1), current::id(), spawned_at);
-        if !self.is_open() {
-            let home = Home { runtime, shard: NOWHERE, entry: 0 };
-            let (task, header) = allocate(future, record, home);
-            // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
-            let handle = unsafe { JoinHandle::new(header) };
+        let open = self.is_open();
+        let home = Home::new(shared.index(), if open { OUTSIDE } else { NOWHERE });
+        let mut task = allocate(future, record, home);
+        // SAFETY: the future's output is this, and the task has not run.
+        let handle = unsafe { task.handle() };
+        if open {
+            shared.outside.enter(&mut task);
+            // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
+            shared.inject(task);
+        } else {
             task.cancel();
-            return handle;
         }
-        let (task, header) = shared.outside.enter(|entry| {
-            let home = Home { runtime, shard: OUTSIDE, entry };
-            let (task, header) = allocate(future, record, home);
-            ((task, header), header)
-        });
-        // SAFETY: just spawned with this output; the handle's reference is `allocate`'s third.
-        let handle = unsafe { JoinHandle::new(header) };
-        // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
-        shared.inject(task);
         handle
     }
 }
@@ -157,9 +149,10 @@ pub(crate) fn leave_registry(task: &Header) {
 
 /// Takes `count` goroutine numbers from the process's counter, and returns the first.
 pub(crate) fn take_ids(count: u64) -> u64 {
-    static NEXT: std::sync::LazyLock<shim::AtomicU64> = std::sync::LazyLock::new(|| shim::AtomicU64::new(1));
+    #[allow(clippy::disallowed_types, reason = "a counter is part of no protocol that is modelled")]
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     // Ordering: Relaxed, only that no number is given twice.
-    NEXT.fetch_add(count, shim::Ordering::Relaxed)
+    NEXT.fetch_add(count, std::sync::atomic::Ordering::Relaxed)
 }
 
 /// What a goroutine costs beside its future. (A model checker's atomics are larger.)

@@ -49,5 +49,8 @@ pub(crate) fn give_back(shared: &'static Shared) {
 
 /// What the runtime of that number does with a panic nobody can see.
 pub(crate) fn panic_policy(index: u16) -> PanicPolicy {
-    TABLE.get(usize::from(index)).and_then(OnceLock::get).map_or(PanicPolicy::Exit, |shared| shared.panic_policy())
+    TABLE
+        .get(usize::from(index))
+        .and_then(OnceLock::get)
+        .map_or(PanicPolicy::Exit, |shared| shared.panic_policy())
 }

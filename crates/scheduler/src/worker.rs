@@ -305,7 +305,8 @@ impl Worker {
         }
         let count = self.shared.workers();
         let start = current::random_below(count as u32) as usize;
-        let victims = || (0..count).map(|offset| (start + offset) % count).filter_map(|place| self.victim(place));
+        let victims =
+            || (0..count).map(|offset| (start + offset) % count).filter_map(|place| self.victim(place));
         for victim in victims() {
             if let Found::One(task) = victim.stealer.steal(&self.belongings.local) {
                 return Some(task);
@@ -345,8 +346,16 @@ impl Worker {
         }
         // Step 3: one more look.
         if self.shared.has_work() || !self.shared.is_open() {
+            #[cfg(test)]
+            crate::stress::hit();
             idle.withdraw_to_search(place);
             return true;
+        }
+        #[cfg(test)]
+        if idle.is_announced(place) {
+            crate::stress::slept()
+        } else {
+            crate::stress::hit()
         }
         match driver {
             Some(mut driver) => {
@@ -422,13 +431,11 @@ impl Worker {
         self.seat_id + 1
     }
 
-    /// Finds an entry for a task to be spawned here, and the seat whose shard it is in.
-    pub(crate) fn reserve_entry(&self) -> u32 {
-        self.seat.shard.reserve(&self.belongings.registry)
-    }
-
-    pub(crate) fn enter_registry(&self, entry: u32, task: std::ptr::NonNull<Header>) {
-        self.seat.shard.enter(entry, task);
+    /// Enters a task spawned here, which nobody else has seen yet.
+    #[inline]
+    pub(crate) fn enter_registry(&self, task: &mut Runnable) {
+        let entry = self.seat.shard.reserve(&self.belongings.registry);
+        self.seat.shard.enter(entry, task.settle(entry));
     }
 
     /// Takes a completed task out of the registry, its own shard or another's.

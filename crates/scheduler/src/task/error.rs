@@ -113,7 +113,8 @@ struct PanicBox {
     /// `None` only while it is dropped.
     payload: Option<Box<dyn Any + Send>>,
     goroutine: u64,
-    runtime: u16,
+    /// Of the goroutine's runtime, which may be gone by the time this is dropped.
+    policy: PanicPolicy,
     seen: bool,
 }
 
@@ -137,7 +138,7 @@ impl Drop for PanicBox {
         if self.seen {
             return;
         }
-        match table::panic_policy(self.runtime) {
+        match self.policy {
             PanicPolicy::Exit => {
                 let line = format!(
                     "gorust: goroutine {} panicked and nobody can see it: {}\nexit status 2\n",
@@ -177,7 +178,12 @@ pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) ->
     let goroutine = record.id();
     JoinError {
         goroutine,
-        panic: Some(PanicBox { payload: Some(payload), goroutine, runtime: task.home.runtime, seen: false }),
+        panic: Some(PanicBox {
+            payload: Some(payload),
+            goroutine,
+            policy: table::panic_policy(task.home.runtime),
+            seen: false,
+        }),
     }
 }
 

@@ -64,7 +64,7 @@ impl<T> JoinHandle<T> {
     /// # Safety
     ///
     /// `header` is of a task just spawned whose output is `T`, and the caller gives it the handle's reference.
-    pub(crate) unsafe fn new(header: NonNull<Header>) -> Self {
+    pub(super) unsafe fn new(header: NonNull<Header>) -> Self {
         Self { tagged: header, output: PhantomData }
     }
 

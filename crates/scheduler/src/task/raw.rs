@@ -12,6 +12,7 @@
 
 use super::{
     error::{JoinError, panic_in_goroutine},
+    join::JoinHandle,
     state::{Parked, Start, State, Wake},
 };
 use crate::schedule;
@@ -28,7 +29,7 @@ use std::{
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
-/// Where a task belongs: fixed before it is published.
+/// Where a task belongs: fixed before anybody else sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Home {
     /// The runtime's place in the table of runtimes.
@@ -37,6 +38,13 @@ pub(crate) struct Home {
     pub(crate) shard: u16,
     /// The entry in that shard.
     pub(crate) entry: u32,
+}
+
+impl Home {
+    /// The entry follows with [`Runnable::settle`].
+    pub(crate) fn new(runtime: u16, shard: u16) -> Self {
+        Self { runtime, shard, entry: 0 }
+    }
 }
 
 /// What every task starts with, whatever its future.
@@ -198,9 +206,9 @@ impl<F: Future> Cell<F> {
     }
 }
 
-/// Allocates a task for `future`. The three references of [`State::new`] are the registry's, which the caller
-/// enters it in by the header, the `Runnable` returned, and the raw one returned beside it, the `JoinHandle`'s.
-pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> (Runnable, NonNull<Header>) {
+/// Allocates a task for `future`. Of the three references of [`State::new`] one is the returned `Runnable`'s; the
+/// others are the registry's, see [`Runnable::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
+pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> Runnable {
     let layout = Layout::new::<Cell<F>>();
     // SAFETY: a cell is never of size zero, it has a header.
     let memory = unsafe { alloc(layout) };
@@ -217,8 +225,7 @@ pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> (Run
     };
     // SAFETY: just allocated with the layout of a cell.
     unsafe { cell.write(value) };
-    let header = cell.cast::<Header>();
-    (Runnable(header), header)
+    Runnable(cell.cast())
 }
 
 /// Moves the output out.
@@ -338,6 +345,24 @@ impl Runnable {
         unsafe { self.0.as_ref() }
     }
 
+    /// Writes down which registry entry the task is in, before anybody else has seen it, and returns what goes
+    /// there: the pointer that stands for the registry's reference.
+    pub(crate) fn settle(&mut self, entry: u32) -> NonNull<Header> {
+        // SAFETY: nobody else knows the task before its registry entry is written, and this is `&mut`.
+        unsafe { self.0.as_mut() }.home.entry = entry;
+        self.0
+    }
+
+    /// The handle of a task just spawned.
+    ///
+    /// # Safety
+    ///
+    /// The future's output is `T`, and this is called once, before the task runs.
+    pub(crate) unsafe fn handle<T>(&self) -> JoinHandle<T> {
+        // SAFETY: as the caller promises; the third reference of `State::new` is the handle's.
+        unsafe { JoinHandle::new(self.0) }
+    }
+
     /// The pointer, for a slot that is one word wide.
     pub(crate) fn into_raw(self) -> *mut Header {
         ManuallyDrop::new(self).0.as_ptr()
@@ -407,7 +432,7 @@ impl Drop for Runnable {
     }
 }
 
-/// Ends a task whose output stands: tells the joiner, drops what nobody will take, leaves the registry.
+/// Ends a task whose output stands: leaves the registry, tells the joiner, drops what nobody will take.
 ///
 /// # Safety
 ///
@@ -415,6 +440,8 @@ impl Drop for Runnable {
 unsafe fn complete(header: NonNull<Header>) {
     // SAFETY: the caller's reference keeps it live.
     let task = unsafe { header.as_ref() };
+    // First, so that whoever has joined it no longer counts it. From here on the registry's reference is ours.
+    schedule::leave_registry(task);
     let completed = task.state.complete();
     if completed.wake_joiner {
         // SAFETY: rule Joiner: published, so it is ours from completion on.
@@ -431,9 +458,7 @@ unsafe fn complete(header: NonNull<Header>) {
             drop(panic_in_goroutine(task, payload));
         }
     }
-    // From here on the registry holds no reference: both are given back together.
-    schedule::leave_registry(task);
-    // SAFETY: the Runnable's reference, and the registry's, which `leave_registry` has handed to us.
+    // SAFETY: the Runnable's reference, and the registry's; neither is used again.
     unsafe { release(header, 2) };
 }
 
@@ -442,7 +467,8 @@ fn raw_waker(header: NonNull<Header>) -> RawWaker {
 }
 
 /// One for all tasks, so that `will_wake` never fails for the same task.
-static WAKER_VTABLE: RawWakerVTable = RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
+static WAKER_VTABLE: RawWakerVTable =
+    RawWakerVTable::new(waker_clone, waker_wake, waker_wake_by_ref, waker_drop);
 
 /// # Safety
 ///

@@ -263,7 +263,7 @@ impl State {
 #[cfg(test)]
 mod model {
     use super::*;
-    use gorust_primitives::shim::{AtomicUsize as Count, Arc, model, mutant_is_caught, thread};
+    use gorust_primitives::shim::{Arc, AtomicUsize as Count, model, mutant_is_caught, thread};
 
     /// The word, a stand-in for the future (`ready`), and how often a `Runnable` was made.
     struct Task {
@@ -289,8 +289,7 @@ mod model {
     /// One thread polls while another makes the future ready and wakes it: whoever gets the Runnable, the task
     /// completes, and exactly once.
     fn wake_against_poll() {
-        let task =
-            Arc::new(Task { state: State::new(), ready: Count::new(0), runnables: Count::new(0) });
+        let task = Arc::new(Task { state: State::new(), ready: Count::new(0), runnables: Count::new(0) });
         task.state.retain(); // the waker
         let waker = Arc::clone(&task);
         let thread = thread::spawn(move || {
