@@ -63,7 +63,8 @@ where
     F::Output: Send + 'static,
 {
     let record = Record::new(worker.next_id(), current::id(), spawned_at);
-    let mut task = allocate(future, record, Home::new(worker.shared().index(), worker.shard_id()));
+    let home = Home::new(worker.shared().index(), worker.shard_id());
+    let mut task = allocate(future, record, home);
     worker.enter_registry(&mut task);
     // SAFETY: the future's output is this, and the task has not run.
     let handle = unsafe { task.handle() };

@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     streak: Cell<u32>,
     /// Where the reactor puts wakers; kept for its memory.
     wakers: RefCell<Vec<Waker>>,
+    /// A task of this worker has just completed, and its joiner is being woken.
+    completing: Cell<bool>,
 }
 
 thread_local! {
@@ -108,6 +110,7 @@ impl Worker {
             last_look_ns: Cell::new(reactor.now_ns()),
             streak: Cell::new(0),
             wakers: RefCell::new(Vec::new()),
+            completing: Cell::new(false),
         };
         WORKER.set(&raw const worker);
         worker.run();
@@ -180,6 +183,9 @@ impl Worker {
     /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
     #[inline]
     pub(crate) fn push_next(&self, task: Runnable) {
+        if self.completing.get() {
+            return self.requeue(task);
+        }
         if self.place.get().is_none() {
             return self.shared.inject(task);
         }
@@ -447,6 +453,14 @@ impl Worker {
             schedule::shard(self.shared, home.shard).leave(home.entry, None);
         }
         self.seat.count_left();
+    }
+
+    /// Wakes whoever joins a task that has just completed here. Behind what is queued, not ahead of it: a goroutine
+    /// that awaits a wave of others would else be woken by each of them, one at a time.
+    pub(crate) fn wake_joiner(&self, joiner: Waker) {
+        let outer = self.completing.replace(true);
+        schedule::wake_caught(joiner);
+        self.completing.set(outer);
     }
 
     /// Offers this thread's place, because it is about to block: a spare thread runs what waits here. `None`: it

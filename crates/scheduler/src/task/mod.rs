@@ -2,6 +2,7 @@
 //!
 //! - [`state`]: the word and its transitions.
 //! - [`raw`]: the allocation, the waker, the `Runnable`, one run.
+//! - [`memory`]: where the allocation comes from.
 //! - [`join`]: [`JoinHandle`], [`AbortHandle`], [`AbortOnDrop`].
 //! - [`error`]: [`JoinError`] and the panic that must not get lost.
 //!
@@ -9,6 +10,7 @@
 
 pub(crate) mod error;
 pub(crate) mod join;
+pub(crate) mod memory;
 pub(crate) mod raw;
 pub(crate) mod state;
 

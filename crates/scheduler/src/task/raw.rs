@@ -13,12 +13,13 @@
 use super::{
     error::{JoinError, panic_in_goroutine},
     join::JoinHandle,
+    memory,
     state::{Parked, Start, State, Wake},
 };
-use crate::schedule;
+use crate::{schedule, worker};
 use gorust_primitives::current::{self, Record};
 use std::{
-    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    alloc::Layout,
     cell::UnsafeCell,
     fmt,
     future::Future,
@@ -201,18 +202,16 @@ impl<F: Future> Cell<F> {
         // SAFETY: nobody else has a reference. Only the joiner slot needs a drop, and it is empty unless a waker
         // was left in it; the stage is a union and is not dropped.
         unsafe { (&raw mut (*cell).header.joiner).drop_in_place() };
-        // SAFETY: allocated by `spawn` with this layout, and not used again.
-        unsafe { dealloc(cell.cast(), Layout::new::<Self>()) };
+        // SAFETY: from `allocate` with this layout, and not used again.
+        unsafe { memory::free(header.cast(), Layout::new::<Self>()) };
     }
 }
 
 /// Allocates a task for `future`. Of the three references of [`State::new`] one is the returned `Runnable`'s; the
 /// others are the registry's, see [`Runnable::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
+#[inline]
 pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> Runnable {
-    let layout = Layout::new::<Cell<F>>();
-    // SAFETY: a cell is never of size zero, it has a header.
-    let memory = unsafe { alloc(layout) };
-    let Some(cell) = NonNull::new(memory.cast::<Cell<F>>()) else { handle_alloc_error(layout) };
+    let cell = memory::allocate(Layout::new::<Cell<F>>()).cast::<Cell<F>>();
     let value = Cell {
         header: Header {
             state: State::new(),
@@ -447,8 +446,10 @@ unsafe fn complete(header: NonNull<Header>) {
         // SAFETY: rule Joiner: published, so it is ours from completion on.
         let waker = unsafe { (*task.joiner.get()).take() };
         if let Some(waker) = waker {
-            // A waker of somebody else's may panic; the worker must not.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            worker::with_current(|worker| match worker {
+                Some(worker) => worker.wake_joiner(waker),
+                None => schedule::wake_caught(waker),
+            });
         }
     }
     if completed.drop_output {
