@@ -48,7 +48,7 @@ pub mod main {
 ///
 /// Works on any thread: inside a goroutine or a runtime that was entered it uses that runtime, anywhere else the
 /// global one, which starts by itself. Dropping the handle lets the goroutine go on alone. A goroutine costs one
-/// allocation of 80 bytes and the size of its future; a future of many kilobytes costs that much for as long as it
+/// allocation of 64 bytes and the size of its future; a future of many kilobytes costs that much for as long as it
 /// lives, so box what is large and rare.
 ///
 /// # Panics

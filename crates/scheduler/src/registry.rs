@@ -239,10 +239,7 @@ impl Outside {
 mod model {
     use super::*;
     use crate::task::raw::{Home, allocate};
-    use gorust_primitives::{
-        current::Record,
-        shim::{Arc, model, mutant_is_caught, thread},
-    };
+    use gorust_primitives::shim::{Arc, model, mutant_is_caught, thread};
     use std::panic::Location;
 
     /// A walker adds a reference while the task completes and leaves. The stand-in for "freed" is a flag that the
@@ -251,7 +248,7 @@ mod model {
         let shard = Arc::new(Shard::new());
         let owner = Owner::new();
         let index = shard.reserve(&owner);
-        let mut task = allocate(async {}, Record::new(1, 0, Location::caller()), Home::new(u16::MAX, 0));
+        let mut task = allocate(async {}, 1, Location::caller(), Home { runtime: 0, shard: 0 });
         shard.enter(index, task.settle(index));
         std::mem::forget(task);
         let left = Arc::new(AtomicU32::new(0));

@@ -13,7 +13,6 @@ use crate::{
     },
     worker,
 };
-use gorust_primitives::current::{self, Record};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, Location, catch_unwind},
@@ -23,12 +22,12 @@ use std::{
 /// The registry shard of threads that are not workers.
 const OUTSIDE: u16 = 0;
 /// Not in the registry: the task was born canceled.
-const NOWHERE: u16 = u16::MAX;
+const NOWHERE: u16 = Home::LIMIT - 1;
 
 /// Queues a runnable: on a worker of its runtime ahead of that worker's queue, else in the injector.
 #[inline]
 pub(crate) fn schedule(task: Runnable) {
-    let runtime = task.header().home.runtime;
+    let runtime = task.header().home().runtime;
     worker::with_current(|worker| match worker {
         Some(worker) if worker.is_of(runtime) => worker.push_next(task),
         _ => table::get(runtime).inject(task),
@@ -62,9 +61,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let record = Record::new(worker.next_id(), current::id(), spawned_at);
-    let home = Home::new(worker.shared().index(), worker.shard_id());
-    let mut task = allocate(future, record, home);
+    let home = Home { runtime: worker.shared().index(), shard: worker.shard_id() };
+    let mut task = allocate(future, worker.next_id(), spawned_at, home);
     worker.enter_registry(&mut task);
     // SAFETY: the future's output is this, and the task has not run.
     let handle = unsafe { task.handle() };
@@ -102,10 +100,9 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let shared = self.shared();
-        let record = Record::new(take_ids(1), current::id(), spawned_at);
         let open = self.is_open();
-        let home = Home::new(shared.index(), if open { OUTSIDE } else { NOWHERE });
-        let mut task = allocate(future, record, home);
+        let home = Home { runtime: shared.index(), shard: if open { OUTSIDE } else { NOWHERE } };
+        let mut task = allocate(future, take_ids(1), spawned_at, home);
         // SAFETY: the future's output is this, and the task has not run.
         let handle = unsafe { task.handle() };
         if open {
@@ -130,7 +127,7 @@ pub(crate) fn shard(shared: &'static Shared, number: u16) -> &'static Shard {
 /// Takes a completed task out of the registry; the registry's reference is the caller's now.
 #[inline]
 pub(crate) fn leave_registry(task: &Header) {
-    let home = task.home;
+    let home = task.home();
     if home.shard == NOWHERE {
         return;
     }
@@ -138,7 +135,7 @@ pub(crate) fn leave_registry(task: &Header) {
         Some(worker) if worker.is_of(home.runtime) => worker.leave_registry(task),
         _ => {
             let shared = table::get(home.runtime);
-            shard(shared, home.shard).leave(home.entry, None);
+            shard(shared, home.shard).leave(task.record.entry(), None);
             shared.count_left_outside();
             // A task that ends on a foreign thread may be the last of a runtime that is shutting down.
             if !shared.is_open() {
@@ -158,4 +155,4 @@ pub(crate) fn take_ids(count: u64) -> u64 {
 
 /// What a goroutine costs beside its future. (A model checker's atomics are larger.)
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
-const _: () = assert!(size_of::<Header>() == 80);
+const _: () = assert!(size_of::<Header>() == 64);

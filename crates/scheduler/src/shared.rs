@@ -11,14 +11,15 @@ use crate::{
     seat::Seat,
     shutdown,
     spare::Spares,
-    task::raw::Runnable,
+    task::raw::{Home, Runnable},
 };
 use gorust_primitives::shim::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering};
 use gorust_reactor::Reactor;
 use std::sync::OnceLock;
 
-/// The most threads of one runtime: Go's limit is 10,000. Past it the process ends, as Go's does.
-pub(crate) const MAX_SEATS: usize = 4096;
+/// The most threads of one runtime: each has a registry shard, whose numbers end below [`Home::LIMIT`], where two
+/// are taken. Go's limit is 10,000; past it the process ends, as Go's does.
+pub(crate) const MAX_SEATS: usize = Home::LIMIT as usize - 2;
 
 /// Nobody uses this memory.
 const ENDED: u8 = 0;

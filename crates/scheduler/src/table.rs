@@ -1,11 +1,11 @@
 //! The table of runtimes: from the number in a task's header to the memory of its runtime, which is never freed.
 //! A waker may come years later; what it touches on the way to a queue is here, and static.
 
-use crate::{PanicPolicy, shared::Shared};
+use crate::{PanicPolicy, shared::Shared, task::raw::Home};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The most runtimes alive at once, in one process.
-pub(crate) const MAX_RUNTIMES: usize = 4096;
+pub(crate) const MAX_RUNTIMES: usize = Home::LIMIT as usize;
 
 static TABLE: [OnceLock<&'static Shared>; MAX_RUNTIMES] = [const { OnceLock::new() }; MAX_RUNTIMES];
 

@@ -446,11 +446,11 @@ impl Worker {
 
     /// Takes a completed task out of the registry, its own shard or another's.
     pub(crate) fn leave_registry(&self, task: &Header) {
-        let home = task.home;
+        let (home, entry) = (task.home(), task.record.entry());
         if home.shard == self.shard_id() {
-            self.seat.shard.leave(home.entry, Some(&self.belongings.registry));
+            self.seat.shard.leave(entry, Some(&self.belongings.registry));
         } else {
-            schedule::shard(self.shared, home.shard).leave(home.entry, None);
+            schedule::shard(self.shared, home.shard).leave(entry, None);
         }
         self.seat.count_left();
     }

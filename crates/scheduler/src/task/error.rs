@@ -181,7 +181,7 @@ pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) ->
         panic: Some(PanicBox {
             payload: Some(payload),
             goroutine,
-            policy: table::panic_policy(task.home.runtime),
+            policy: table::panic_policy(task.home().runtime),
             seen: false,
         }),
     }

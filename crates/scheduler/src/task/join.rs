@@ -2,7 +2,7 @@
 
 use super::{
     error::JoinError,
-    raw::{Header, TaskRef, drop_output, release, take_output},
+    raw::{Header, TaskRef, drop_output, release, take_output, task_of, waker_of},
     state::Detach,
 };
 use gorust_primitives::current::{self, Reason};
@@ -12,8 +12,62 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     ptr::NonNull,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
+
+/// The waker of whoever awaits a handle, in one word: nearly always that of a task, of which the address is enough.
+pub(crate) struct Joiner(NonNull<()>);
+
+/// Not a task's address but that of a box with a waker of somebody else's.
+const FOREIGN: usize = 1;
+
+impl Joiner {
+    fn new(waker: &Waker) -> Self {
+        match task_of(waker) {
+            Some(task) => {
+                // The clone's reference is the joiner's.
+                std::mem::forget(waker.clone());
+                Self(task.cast())
+            }
+            None => {
+                let boxed = Box::into_raw(Box::new(waker.clone())).cast::<()>();
+                // SAFETY: a box's address is not null, and has its lowest bit free.
+                Self(unsafe { NonNull::new_unchecked(boxed.map_addr(|address| address | FOREIGN)) })
+            }
+        }
+    }
+
+    fn foreign(&self) -> Option<NonNull<Waker>> {
+        let raw = self.0.as_ptr();
+        (raw.addr() & FOREIGN != 0)
+            .then(|| NonNull::new(raw.map_addr(|address| address & !FOREIGN).cast::<Waker>()))
+            .flatten()
+    }
+
+    fn will_wake(&self, waker: &Waker) -> bool {
+        match self.foreign() {
+            // SAFETY: the box is this joiner's.
+            Some(boxed) => unsafe { boxed.as_ref() }.will_wake(waker),
+            None => task_of(waker).is_some_and(|task| task.cast() == self.0),
+        }
+    }
+
+    pub(super) fn into_waker(self) -> Waker {
+        let joiner = std::mem::ManuallyDrop::new(self);
+        match joiner.foreign() {
+            // SAFETY: the box came from `new` and is used once, since the joiner is not dropped.
+            Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
+            // SAFETY: the joiner's reference goes to the waker.
+            None => unsafe { waker_of(joiner.0.cast()) },
+        }
+    }
+}
+
+impl Drop for Joiner {
+    fn drop(&mut self) {
+        drop(Self(self.0).into_waker());
+    }
+}
 
 /// The output was taken: only the reference is left. A bit of the pointer, so that a handle is one word.
 const TAKEN: usize = 1;
@@ -172,8 +226,8 @@ impl<T> Future for JoinHandle<T> {
                 // SAFETY: rule Joiner: the bit is 0, so the slot is this handle's.
                 let slot = unsafe { &mut *task.joiner.get() };
                 match slot {
-                    Some(waker) if waker.will_wake(cx.waker()) => {}
-                    _ => *slot = Some(cx.waker().clone()),
+                    Some(joiner) if joiner.will_wake(cx.waker()) => {}
+                    _ => *slot = Some(Joiner::new(cx.waker())),
                 }
                 if task.state.set_join_waker() {
                     current::waits(Reason::Join, task.record.spawned_at());
@@ -203,8 +257,8 @@ impl<T> Drop for JoinHandle<T> {
                 Detach::Done => return,
                 Detach::DropWaker => {
                     // SAFETY: rule Joiner: the bit is 0 again, so the slot is this handle's.
-                    let waker = unsafe { (*self.header().joiner.get()).take() };
-                    drop(waker);
+                    let joiner = unsafe { (*self.header().joiner.get()).take() };
+                    drop(joiner);
                 }
                 // SAFETY: completed, and this handle exists and has not taken the output.
                 Detach::DropOutput => unsafe { drop_output(header) },

@@ -11,11 +11,10 @@ use std::{
     ptr::NonNull,
 };
 
-/// Sizes are rounded up to this, as malloc does anyway.
+/// Sizes are rounded up to 8 more than a multiple of this: what glibc's malloc really gives, whose chunks are
+/// multiples of 16 with 8 bytes of its own.
 const GRAIN: usize = 16;
-/// Larger tasks are rare, and their allocation is no longer what costs.
-const LARGEST: usize = 512;
-const CLASSES: usize = LARGEST / GRAIN;
+const CLASSES: usize = 32;
 /// Bytes kept of one class: a wave of a thousand small tasks.
 const KEPT: usize = 256 * 1024;
 
@@ -37,10 +36,18 @@ thread_local! {
     static BLOCKS: Blocks = const { Blocks::new() };
 }
 
+/// The size of the blocks of a class.
+const fn size_of_class(class: usize) -> usize {
+    class * GRAIN + 8
+}
+
+/// Larger tasks are rare, and their allocation is no longer what costs.
+const LARGEST: usize = size_of_class(CLASSES - 1);
+
 /// The class of a layout, if it has one.
 #[inline]
 fn class_of(layout: Layout) -> Option<usize> {
-    (layout.size() <= LARGEST && layout.align() <= GRAIN).then(|| layout.size().div_ceil(GRAIN) - 1)
+    (layout.size() <= LARGEST && layout.align() <= GRAIN).then(|| (layout.size() + 7) / GRAIN)
 }
 
 /// What is asked of the global allocator for `layout`, whoever asks: blocks of a class are all alike.
@@ -48,7 +55,7 @@ fn class_of(layout: Layout) -> Option<usize> {
 fn whole(layout: Layout) -> Layout {
     match class_of(layout) {
         // SAFETY: not zero, a power of two, and no larger than LARGEST.
-        Some(class) => unsafe { Layout::from_size_align_unchecked((class + 1) * GRAIN, GRAIN) },
+        Some(class) => unsafe { Layout::from_size_align_unchecked(size_of_class(class), GRAIN) },
         None => layout,
     }
 }
@@ -74,7 +81,7 @@ impl Blocks {
     fn keep(&self, class: usize, block: NonNull<u8>) -> bool {
         // SAFETY: as in `take`.
         let list = unsafe { &mut (*self.0.get())[class] };
-        if (list.count + 1) * (class + 1) * GRAIN > KEPT {
+        if (list.count + 1) * size_of_class(class) > KEPT {
             return false;
         }
         let free = block.cast::<Free>();
@@ -91,7 +98,7 @@ impl Drop for Blocks {
         for class in 0..CLASSES {
             while let Some(block) = self.take(class) {
                 // SAFETY: every block of this class came from `allocate` with this layout.
-                let layout = unsafe { Layout::from_size_align_unchecked((class + 1) * GRAIN, GRAIN) };
+                let layout = unsafe { Layout::from_size_align_unchecked(size_of_class(class), GRAIN) };
                 // SAFETY: as above, and it is free.
                 unsafe { dealloc(block.as_ptr(), layout) };
             }
@@ -140,14 +147,14 @@ mod tests {
         let first = allocate(layout(100));
         // SAFETY: just allocated with this layout.
         unsafe { free(first, layout(100)) };
-        let again = allocate(layout(112));
+        let again = allocate(layout(104));
         assert_eq!(first, again);
-        let other = allocate(layout(113));
+        let other = allocate(layout(105));
         assert_ne!(first, other);
         // SAFETY: as above.
-        unsafe { free(again, layout(112)) };
+        unsafe { free(again, layout(104)) };
         // SAFETY: as above.
-        unsafe { free(other, layout(113)) };
+        unsafe { free(other, layout(105)) };
     }
 
     #[test]

@@ -12,7 +12,7 @@
 
 use super::{
     error::{JoinError, panic_in_goroutine},
-    join::JoinHandle,
+    join::{JoinHandle, Joiner},
     memory,
     state::{Parked, Start, State, Wake},
 };
@@ -24,27 +24,34 @@ use std::{
     fmt,
     future::Future,
     mem::ManuallyDrop,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
-/// Where a task belongs: fixed before anybody else sees it.
-#[derive(Clone, Copy, Debug)]
+/// Where a task belongs: its runtime's place in the table of runtimes, and the registry shard that holds it. In a
+/// task both fit in three bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Home {
-    /// The runtime's place in the table of runtimes.
     pub(crate) runtime: u16,
-    /// The registry shard that holds it.
     pub(crate) shard: u16,
-    /// The entry in that shard.
-    pub(crate) entry: u32,
 }
 
 impl Home {
-    /// The entry follows with [`Runnable::settle`].
-    pub(crate) fn new(runtime: u16, shard: u16) -> Self {
-        Self { runtime, shard, entry: 0 }
+    /// Both numbers are below this.
+    pub(crate) const LIMIT: u16 = 1 << 12;
+
+    fn pack(self) -> [u8; 3] {
+        debug_assert!(self.runtime < Self::LIMIT && self.shard < Self::LIMIT);
+        let [low, middle, high, _] = (u32::from(self.runtime) << 12 | u32::from(self.shard)).to_le_bytes();
+        [low, middle, high]
+    }
+
+    #[inline]
+    fn unpack([low, middle, high]: [u8; 3]) -> Self {
+        let both = u32::from_le_bytes([low, middle, high, 0]);
+        Self { runtime: (both >> 12) as u16, shard: (both & 0xfff) as u16 }
     }
 }
 
@@ -54,9 +61,15 @@ pub(crate) struct Header {
     pub(crate) state: State,
     vtable: &'static Vtable,
     /// The waker of whoever awaits the `JoinHandle`. Rule *Joiner*.
-    pub(super) joiner: UnsafeCell<Option<Waker>>,
+    pub(super) joiner: UnsafeCell<Option<Joiner>>,
     pub(crate) record: Record,
-    pub(crate) home: Home,
+}
+
+impl Header {
+    #[inline]
+    pub(crate) fn home(&self) -> Home {
+        Home::unpack(self.record.home())
+    }
 }
 
 /// What depends on the type of the future.
@@ -210,15 +223,19 @@ impl<F: Future> Cell<F> {
 /// Allocates a task for `future`. Of the three references of [`State::new`] one is the returned `Runnable`'s; the
 /// others are the registry's, see [`Runnable::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
 #[inline]
-pub(crate) fn allocate<F: Future>(future: F, record: Record, home: Home) -> Runnable {
+pub(crate) fn allocate<F: Future>(
+    future: F,
+    id: u64,
+    spawned_at: &'static Location<'static>,
+    home: Home,
+) -> Runnable {
     let cell = memory::allocate(Layout::new::<Cell<F>>()).cast::<Cell<F>>();
     let value = Cell {
         header: Header {
             state: State::new(),
             vtable: &Cell::<F>::VTABLE,
             joiner: UnsafeCell::new(None),
-            record,
-            home,
+            record: Record::new(id, current::id(), spawned_at, home.pack()),
         },
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
     };
@@ -348,7 +365,7 @@ impl Runnable {
     /// there: the pointer that stands for the registry's reference.
     pub(crate) fn settle(&mut self, entry: u32) -> NonNull<Header> {
         // SAFETY: nobody else knows the task before its registry entry is written, and this is `&mut`.
-        unsafe { self.0.as_mut() }.home.entry = entry;
+        unsafe { self.0.as_mut() }.record.set_entry(entry);
         self.0
     }
 
@@ -444,8 +461,9 @@ unsafe fn complete(header: NonNull<Header>) {
     let completed = task.state.complete();
     if completed.wake_joiner {
         // SAFETY: rule Joiner: published, so it is ours from completion on.
-        let waker = unsafe { (*task.joiner.get()).take() };
-        if let Some(waker) = waker {
+        let joiner = unsafe { (*task.joiner.get()).take() };
+        if let Some(joiner) = joiner {
+            let waker = joiner.into_waker();
             worker::with_current(|worker| match worker {
                 Some(worker) => worker.wake_joiner(waker),
                 None => schedule::wake_caught(waker),
@@ -461,6 +479,23 @@ unsafe fn complete(header: NonNull<Header>) {
     }
     // SAFETY: the Runnable's reference, and the registry's; neither is used again.
     unsafe { release(header, 2) };
+}
+
+/// The task that `waker` wakes, if it is one of ours; the reference stays the waker's.
+pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
+    std::ptr::eq(waker.vtable(), &WAKER_VTABLE)
+        .then(|| NonNull::new(waker.data().cast_mut().cast::<Header>()))
+        .flatten()
+}
+
+/// The waker of a task.
+///
+/// # Safety
+///
+/// The caller gives one reference to the task to the waker.
+pub(super) unsafe fn waker_of(header: NonNull<Header>) -> Waker {
+    // SAFETY: the vtable is the one for this data, and its reference is the caller's.
+    unsafe { Waker::from_raw(raw_waker(header)) }
 }
 
 fn raw_waker(header: NonNull<Header>) -> RawWaker {
