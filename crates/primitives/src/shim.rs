@@ -42,8 +42,129 @@ pub use std::sync::Arc;
 use loom::sync as imp;
 #[cfg(gorust_shuttle)]
 use shuttle::sync as imp;
-#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+#[cfg(not(any(gorust_loom, gorust_shuttle, gorust_tsan)))]
 use std::sync as imp;
+#[cfg(gorust_tsan)]
+use visible as imp;
+
+/// Locks that ThreadSanitizer can see: std's own is compiled without instrumentation, so that everything it guards
+/// would be reported. They spin; `--cfg gorust_tsan` is for that one purpose.
+#[cfg(gorust_tsan)]
+#[allow(
+    missing_debug_implementations,
+    unnameable_types,
+    missing_docs,
+    reason = "stand-ins for one kind of test run"
+)]
+mod visible {
+    use std::{
+        cell::UnsafeCell,
+        convert::Infallible,
+        ops::{Deref, DerefMut},
+        sync::{
+            PoisonError, TryLockError,
+            atomic::{AtomicBool, Ordering},
+        },
+        time::Duration,
+    };
+
+    #[derive(Default)]
+    pub(super) struct Mutex<T> {
+        locked: AtomicBool,
+        value: UnsafeCell<T>,
+    }
+
+    // SAFETY: the lock hands the value to one thread at a time.
+    unsafe impl<T: Send> Sync for Mutex<T> {}
+
+    pub struct MutexGuard<'a, T>(&'a Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(super) const fn new(value: T) -> Self {
+            Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        }
+
+        pub(super) fn lock(&self) -> Result<MutexGuard<'_, T>, PoisonError<MutexGuard<'_, T>>> {
+            loop {
+                if let Ok(guard) = self.try_lock() {
+                    return Ok(guard);
+                }
+                std::thread::yield_now();
+            }
+        }
+
+        pub(super) fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError<MutexGuard<'_, T>>> {
+            if self.locked.swap(true, Ordering::Acquire) {
+                Err(TryLockError::WouldBlock)
+            } else {
+                Ok(MutexGuard(self))
+            }
+        }
+
+        pub(super) fn get_mut(&mut self) -> Result<&mut T, PoisonError<&mut T>> {
+            Ok(self.value.get_mut())
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            // SAFETY: the guard is the only one.
+            unsafe { &*self.0.value.get() }
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            // SAFETY: the guard is the only one, and borrowed mutably.
+            unsafe { &mut *self.0.value.get() }
+        }
+    }
+
+    impl<T> Drop for MutexGuard<'_, T> {
+        fn drop(&mut self) {
+            self.0.locked.store(false, Ordering::Release);
+        }
+    }
+
+    /// Every wait ends at once: spurious wake-ups are allowed.
+    #[derive(Debug, Default)]
+    pub(super) struct Condvar;
+
+    impl Condvar {
+        pub(super) const fn new() -> Self {
+            Self
+        }
+
+        pub(super) fn wait<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+        ) -> Result<MutexGuard<'a, T>, PoisonError<MutexGuard<'a, T>>> {
+            let lock = guard.0;
+            drop(guard);
+            std::thread::yield_now();
+            lock.lock()
+        }
+
+        pub(super) fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _: Duration,
+        ) -> Result<
+            (MutexGuard<'a, T>, Option<Infallible>),
+            PoisonError<(MutexGuard<'a, T>, Option<Infallible>)>,
+        > {
+            match self.wait(guard) {
+                Ok(guard) => Ok((guard, None)),
+                Err(error) => Err(PoisonError::new((error.into_inner(), None))),
+            }
+        }
+
+        pub(super) fn notify_one(&self) {}
+
+        pub(super) fn notify_all(&self) {}
+    }
+}
 
 /// Declares constructors that are `const` wherever the atomics inside can be, which under a model checker they
 /// cannot.
@@ -107,6 +228,36 @@ impl<T> Lock<T> {
 impl<T> std::fmt::Debug for Lock<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Lock")
+    }
+}
+
+#[cfg(not(gorust_tsan))]
+use std::sync::Mutex as StaticMutex;
+#[cfg(gorust_tsan)]
+use visible::Mutex as StaticMutex;
+
+/// A [`Lock`] for a `static`: no model takes part in it, since a model checker's locks live for one execution.
+#[derive(Default)]
+pub struct StaticLock<T>(StaticMutex<T>);
+
+impl<T> StaticLock<T> {
+    /// Creates an unlocked lock around `value`.
+    pub const fn new(value: T) -> Self {
+        Self(StaticMutex::new(value))
+    }
+
+    /// Waits for the lock, blocking the thread.
+    pub fn lock(&self) -> impl std::ops::DerefMut<Target = T> + '_ {
+        match self.0.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for StaticLock<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StaticLock")
     }
 }
 

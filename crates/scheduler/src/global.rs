@@ -5,12 +5,8 @@ use crate::{
     builder::{self, Config},
     runtime::Handle,
 };
-use std::{
-    cell::RefCell,
-    io,
-    panic::Location,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+use gorust_primitives::shim::StaticLock;
+use std::{cell::RefCell, io, panic::Location, sync::OnceLock};
 
 /// The global runtime, and what started it.
 #[derive(Debug)]
@@ -56,11 +52,11 @@ pub(crate) fn start(site: &'static Location<'static>) -> Handle {
 
 /// Starts the global runtime for `site` as `config` says, unless it is running; the answer says who started it.
 pub(crate) fn start_with(config: Config, site: &'static Location<'static>) -> io::Result<&'static Global> {
-    static STARTING: Mutex<()> = Mutex::new(());
+    static STARTING: StaticLock<()> = StaticLock::new(());
     if let Some(global) = GLOBAL.get() {
         return Ok(global);
     }
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _starting = STARTING.lock();
     if GLOBAL.get().is_none() {
         let handle = builder::start(config)?;
         gorust_reactor::set_global(handle.shared().reactor());

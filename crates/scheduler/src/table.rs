@@ -2,7 +2,8 @@
 //! A waker may come years later; what it touches on the way to a queue is here, and static.
 
 use crate::{PanicPolicy, shared::Shared, task::raw::Home};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use gorust_primitives::shim::StaticLock;
+use std::sync::OnceLock;
 
 /// The most runtimes alive at once, in one process.
 pub(crate) const MAX_RUNTIMES: usize = Home::LIMIT as usize;
@@ -10,15 +11,11 @@ pub(crate) const MAX_RUNTIMES: usize = Home::LIMIT as usize;
 static TABLE: [OnceLock<&'static Shared>; MAX_RUNTIMES] = [const { OnceLock::new() }; MAX_RUNTIMES];
 
 /// Runtimes that have ended, in every respect, and may begin anew; and how many were ever made.
-static POOL: Mutex<Pool> = Mutex::new(Pool { ended: Vec::new(), made: 0 });
+static POOL: StaticLock<Pool> = StaticLock::new(Pool { ended: Vec::new(), made: 0 });
 
 struct Pool {
     ended: Vec<&'static Shared>,
     made: usize,
-}
-
-fn pool() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the runtime of that number. The number comes from a task or a handle.
@@ -32,7 +29,7 @@ pub(crate) fn get(index: u16) -> &'static Shared {
 
 /// Finds memory for a new runtime: of one that has ended, or fresh. `None`: there are [`MAX_RUNTIMES`].
 pub(crate) fn claim() -> Option<&'static Shared> {
-    let mut pool = pool();
+    let mut pool = POOL.lock();
     if let Some(shared) = pool.ended.pop() {
         return Some(shared);
     }
@@ -44,7 +41,7 @@ pub(crate) fn claim() -> Option<&'static Shared> {
 
 /// Gives the memory of a runtime that has ended back.
 pub(crate) fn give_back(shared: &'static Shared) {
-    pool().ended.push(shared);
+    POOL.lock().ended.push(shared);
 }
 
 /// What the runtime of that number does with a panic nobody can see.

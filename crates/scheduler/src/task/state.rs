@@ -91,9 +91,11 @@ impl State {
     /// Applies `change` until it takes effect; `None` leaves the word alone. Returns the word it was applied to.
     #[inline]
     fn update(&self, mut change: impl FnMut(usize) -> Option<usize>) -> usize {
-        // Ordering: the load may be Relaxed, since every decision is confirmed by the exchange, which is AcqRel:
-        // each transition is a read-modify-write of the one word, so each sees all that came before it.
-        let mut word = self.0.load(Ordering::Relaxed);
+        // Ordering: AcqRel for the exchange: each transition is a read-modify-write of the one word, so each sees all
+        // that came before it. Acquire for the load, since a `change` that finds the task completed leaves the word
+        // alone, and its caller goes on to the output.
+        let look = if mutant("task.relaxed_look") { Ordering::Relaxed } else { Ordering::Acquire };
+        let mut word = self.0.load(look);
         while let Some(next) = change(word) {
             match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
@@ -321,45 +323,82 @@ mod model {
         assert!(mutant_is_caught("task.lost_wake", wake_against_poll));
     }
 
+    /// A stand-in for the output, written and read Relaxed: only the state word may carry it over.
+    struct Output {
+        state: State,
+        value: Count,
+    }
+
+    impl Output {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { state: State::new(), value: Count::new(0) })
+        }
+
+        fn complete(&self) -> Completed {
+            let _ = self.state.start();
+            self.value.store(7, Ordering::Relaxed);
+            self.state.complete()
+        }
+
+        fn read(&self) {
+            assert_eq!(self.value.load(Ordering::Relaxed), 7, "completed, and the output is not to be seen");
+        }
+    }
+
     /// Completion, abort and the JoinHandle's drop in any order: the output is dropped by exactly one side, and
     /// the references come out even.
+    fn one_owner() {
+        let task = Output::new();
+        let handle = Arc::clone(&task);
+        let joiner = thread::spawn(move || {
+            let _ = handle.state.abort();
+            match handle.state.detach() {
+                Detach::Done => (false, false),
+                Detach::DropOutput => {
+                    handle.read();
+                    (true, handle.state.release(1))
+                }
+                Detach::DropWaker => panic!("no waker was set"),
+            }
+        });
+        let completed = task.complete();
+        let freed_here = task.state.release(2);
+        let (dropped_there, freed_there) = joiner.join().unwrap();
+        assert!(completed.drop_output != dropped_there);
+        assert!(freed_here != freed_there);
+    }
+
     #[test]
     fn task_output_has_one_owner() {
-        let executions = model(|| {
-            let state = Arc::new(State::new());
-            let handle = Arc::clone(&state);
-            let joiner = thread::spawn(move || {
-                let _ = handle.abort();
-                match handle.detach() {
-                    Detach::Done => (false, false),
-                    Detach::DropOutput => (true, handle.release(1)),
-                    Detach::DropWaker => panic!("no waker was set"),
-                }
-            });
-            let _ = state.start();
-            let completed = state.complete();
-            let freed_here = state.release(2);
-            let (dropped_there, freed_there) = joiner.join().unwrap();
-            assert!(completed.drop_output != dropped_there);
-            assert!(freed_here != freed_there);
-        });
+        let executions = model(one_owner);
         println!("task state, one owner of the output: {executions} executions");
         assert!(executions > 1);
     }
 
-    /// The joiner publishes its waker while the task completes: it is woken, or it sees the completion itself.
+    /// The joiner publishes its waker while the task completes: it is woken, or it sees the output itself.
+    fn joiner_against_completion() {
+        let task = Output::new();
+        let handle = Arc::clone(&task);
+        let joiner = thread::spawn(move || {
+            let waits = handle.state.set_join_waker();
+            if !waits {
+                handle.read();
+            }
+            waits
+        });
+        let completed = task.complete();
+        assert_eq!(joiner.join().unwrap(), completed.wake_joiner);
+    }
+
     #[test]
     fn task_joiner_is_woken_or_sees_the_output() {
-        let executions = model(|| {
-            let state = Arc::new(State::new());
-            let handle = Arc::clone(&state);
-            let joiner = thread::spawn(move || !handle.is_completed() && handle.set_join_waker());
-            let _ = state.start();
-            let completed = state.complete();
-            let waits = joiner.join().unwrap();
-            assert_eq!(waits, completed.wake_joiner);
-        });
+        let executions = model(joiner_against_completion);
         println!("task state, joiner against completion: {executions} executions");
         assert!(executions > 1);
+    }
+
+    #[test]
+    fn task_mutant_that_looks_relaxed_is_caught() {
+        assert!(mutant_is_caught("task.relaxed_look", joiner_against_completion));
     }
 }
