@@ -81,9 +81,10 @@ impl Shard {
         // Ordering: Acquire, against the Release in `grow`: the entries are initialised.
         let base = self.chunks[chunk].load(Ordering::Acquire);
         debug_assert!(!base.is_null());
-        // SAFETY: `index` is below `length`, so its chunk was allocated by `grow`, with at least `offset + 1`
-        // entries, and chunks are never freed.
-        unsafe { &*base.add(offset) }
+        // SAFETY: `index` is below `length`, so its chunk was allocated by `grow`, with at least `offset + 1` entries.
+        let entry = unsafe { base.add(offset) };
+        // SAFETY: in bounds, as said, and chunks are never freed.
+        unsafe { &*entry }
     }
 
     /// Finds a free entry. The caller is the owner of the shard.

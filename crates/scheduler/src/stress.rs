@@ -26,6 +26,13 @@ pub(crate) fn slept() {
     SLEPT.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Lets the thread that wakes run in the middle of the window, if it shares this one's CPU, as it does on a busy
+/// machine: two CPUs of one's own need no help.
+pub(crate) fn linger() {
+    #[cfg(not(any(gorust_loom, gorust_shuttle)))]
+    std::thread::yield_now();
+}
+
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
 mod tests {
     use super::*;
@@ -75,7 +82,7 @@ mod tests {
             while shared.seen.load(Ordering::SeqCst) < round {
                 waited += 1;
                 // On few cores the worker may need this one.
-                if waited % 64 == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+                if waited.is_multiple_of(64) { std::thread::yield_now() } else { std::hint::spin_loop() }
             }
             let after = counts();
             let step = i64::from(random.below(24)) + 1;

@@ -11,7 +11,7 @@ use crate::{
     task::raw::{Header, Runnable},
 };
 use gorust_primitives::{current, shim::spin_loop};
-use gorust_reactor::{Reactor, Wait};
+use gorust_reactor::Wait;
 use std::{
     cell::{Cell, RefCell},
     task::Waker,
@@ -21,9 +21,13 @@ use std::{
 /// then the others have their turn.
 const NEXT_STREAK: u32 = 16;
 
-/// How often a busy worker looks at the clock, the reactor and the injector. By time, since a hundred polls may be
+/// How often a busy worker looks at the clock and the reactor. By time, since a hundred polls may be
 /// 2 us or 5 ms; measured by counting polls, since a clock read costs as much as a poll.
 const LOOK_AROUND_NS: u64 = 100_000;
+
+/// A busy worker takes its share of the injector every so many polls, so that what comes from outside does not wait
+/// for its queue to run dry.
+const POLLS_PER_SHARE: u32 = 32;
 
 /// The most polls between two looks, whatever the last ones cost.
 const MAX_POLLS_PER_LOOK: u32 = 512;
@@ -130,10 +134,14 @@ impl Worker {
                 Some(place) => {
                     self.work(place);
                 }
-                None => match spare::wait_for_place(self.shared, self.seat_id) {
-                    Some(place) => self.place.set(Some(place)),
-                    None => return,
-                },
+                None => {
+                    // Timers that were armed here before the place was lost.
+                    self.before_block();
+                    match spare::wait_for_place(self.shared, self.seat_id) {
+                        Some(place) => self.place.set(Some(place)),
+                        None => return,
+                    }
+                }
             }
         }
         if let Some(place) = self.place.take() {
@@ -203,11 +211,14 @@ impl Worker {
     fn next_task(&self) -> Option<Runnable> {
         let left = self.polls_left.get();
         if left == 0 {
-            if let Some(task) = self.look_around() {
-                return Some(task);
-            }
+            self.look_around();
         } else {
             self.polls_left.set(left - 1);
+        }
+        if self.seat.polls().is_multiple_of(POLLS_PER_SHARE)
+            && let Some(task) = self.take_injected()
+        {
+            return Some(task);
         }
         let streak = self.streak.get();
         if streak < NEXT_STREAK
@@ -227,10 +238,10 @@ impl Worker {
         }
     }
 
-    /// Looks at the clock, the timers, the sockets and the injector, and sets the time of the next look. What they
-    /// make runnable runs next; a task from the injector runs now.
+    /// Looks at the clock, the timers and the sockets, and sets the time of the next look. What they make runnable
+    /// runs next.
     #[cold]
-    fn look_around(&self) -> Option<Runnable> {
+    fn look_around(&self) {
         let reactor = self.shared.reactor();
         let now_ns = reactor.now_ns();
         current::set_coarse_now(now_ns);
@@ -242,26 +253,20 @@ impl Worker {
         self.polls_per_look.set(next);
         self.polls_left.set(next);
         self.last_look_ns.set(now_ns);
-        let task = match self.shared.injector.pop() {
-            Found::One(task) => Some(task),
-            Found::Nothing => None,
-        };
-        self.turn_reactor(reactor, Wait::Never);
-        task
-    }
-
-    /// Takes a turn of the reactor, if nobody else is at it, and wakes what it found.
-    fn turn_reactor(&self, reactor: &'static Reactor, wait: Wait) {
-        if let Some(mut driver) = reactor.try_lock() {
-            // Taken out, since a waker may bring us here again.
-            let mut wakers = self.wakers.take();
-            let turned = driver.turn(wait, &mut wakers);
-            drop(driver);
-            self.wake_all(wakers);
-            if let Err(error) = turned {
-                report_reactor_error(&error);
+        // Taken out, since a waker may bring us here again.
+        let mut wakers = self.wakers.take();
+        match reactor.try_lock() {
+            Some(mut driver) => {
+                let turned = driver.turn(Wait::Never, &mut wakers);
+                drop(driver);
+                if let Err(error) = turned {
+                    report_reactor_error(&error);
+                }
             }
+            // Somebody sleeps there, and knows nothing of the timers armed here since.
+            None => reactor.fire_due(self.timer_shard, now_ns, &mut wakers),
         }
+        self.wake_all(wakers);
     }
 
     fn wake_all(&self, mut wakers: Vec<Waker>) {
@@ -350,6 +355,8 @@ impl Worker {
             // The look below is at every queue, whether or not this was the last searcher.
             let _ = idle.stop_searching();
         }
+        #[cfg(test)]
+        crate::stress::linger();
         // Step 3: one more look.
         if self.shared.has_work() || !self.shared.is_open() {
             #[cfg(test)]

@@ -458,3 +458,20 @@ fn a_handle_spawns_futures_objects() {
     assert!(handle.spawn(async {}).is_finished());
     assert!(SpawnExt::spawn(&handle, async {}).is_err());
 }
+
+#[test]
+fn spawns_from_outside_run_beside_goroutines_that_are_always_ready() {
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let spinner = runtime.spawn(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    // At one a look at the reactor, every 100 us, this would take ten seconds.
+    let begin = std::time::SystemTime::now();
+    let handles: Vec<_> = (0..100_000).map(|number| runtime.spawn(async move { number })).collect();
+    let sum: u64 = handles.into_iter().map(|handle| block_on(handle).unwrap()).sum();
+    assert_eq!(sum, 4_999_950_000);
+    assert!(begin.elapsed().unwrap() < Duration::from_secs(9));
+    spinner.abort();
+}

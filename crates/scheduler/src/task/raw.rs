@@ -85,6 +85,7 @@ struct Vtable {
 }
 
 /// The future, then its output.
+#[repr(C)]
 union Stage<F: Future> {
     future: ManuallyDrop<F>,
     output: ManuallyDrop<Result<F::Output, JoinError>>,
@@ -105,13 +106,16 @@ impl<F: Future> Cell<F> {
         free: Self::free,
     };
 
+    /// Where the future is, and later the output: the fields of a union begin where it begins.
+    ///
     /// # Safety
     ///
     /// `header` heads a live `Cell<F>`.
-    unsafe fn stage(header: NonNull<Header>) -> *mut Stage<F> {
+    unsafe fn stage<T>(header: NonNull<Header>) -> *mut T {
         let cell = header.cast::<Self>().as_ptr();
         // SAFETY: the cell is live, as the caller promises; no reference to the stage is made.
-        unsafe { UnsafeCell::raw_get(&raw const (*cell).stage) }
+        let stage = unsafe { &raw const (*cell).stage };
+        UnsafeCell::raw_get(stage).cast()
     }
 
     /// # Safety
@@ -119,9 +123,7 @@ impl<F: Future> Cell<F> {
     /// `header` heads a live `Cell<F>`; the caller owns the stage, and it holds the future.
     unsafe fn poll(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: the cell is live, as the caller promises.
-        let stage = unsafe { Self::stage(header) };
-        // SAFETY: the stage holds the future, as the caller promises; a field of a union is only named.
-        let future: *mut F = unsafe { (&raw mut (*stage).future).cast() };
+        let future = unsafe { Self::stage::<F>(header) };
         let mut polled = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the caller owns the stage.
@@ -147,8 +149,8 @@ impl<F: Future> Cell<F> {
                 Err(error)
             }
         };
-        // SAFETY: the stage is owned and the future in it is dropped.
-        unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(result)) };
+        // SAFETY: the stage is owned, large enough for either, and the future in it is dropped.
+        unsafe { future.cast::<Result<F::Output, JoinError>>().write(result) };
         Poll::Ready(())
     }
 
@@ -171,16 +173,14 @@ impl<F: Future> Cell<F> {
     /// As [`poll`](Self::poll).
     unsafe fn cancel(header: NonNull<Header>) {
         // SAFETY: the cell is live, as the caller promises.
-        let stage = unsafe { Self::stage(header) };
-        // SAFETY: the stage holds the future, as the caller promises; a field of a union is only named.
-        let future: *mut F = unsafe { (&raw mut (*stage).future).cast() };
+        let future = unsafe { Self::stage::<F>(header) };
         // SAFETY: the caller owns the stage, which holds the future; the output takes its place below.
         unsafe { Self::drop_future(header, future) };
         // SAFETY: the cell is live, as the caller promises.
         let id = unsafe { header.as_ref() }.record.id();
         let result = Err(JoinError::canceled(id));
-        // SAFETY: the stage is owned and the future in it is dropped.
-        unsafe { (&raw mut (*stage).output).write(ManuallyDrop::new(result)) };
+        // SAFETY: the stage is owned, large enough for either, and the future in it is dropped.
+        unsafe { future.cast::<Result<F::Output, JoinError>>().write(result) };
     }
 
     /// # Safety
@@ -189,12 +189,10 @@ impl<F: Future> Cell<F> {
     /// a `Result<F::Output, JoinError>` to be overwritten without a drop.
     unsafe fn take_output(header: NonNull<Header>, target: *mut ()) {
         // SAFETY: the cell is live, as the caller promises.
-        let stage = unsafe { Self::stage(header) };
-        // SAFETY: the output is there and is the caller's; it is not read again.
-        let output = unsafe { (&raw const (*stage).output).read() };
-        let target: *mut Result<F::Output, JoinError> = target.cast();
-        // SAFETY: valid for a write of this type, as the caller promises.
-        unsafe { target.write(ManuallyDrop::into_inner(output)) };
+        let output = unsafe { Self::stage::<Result<F::Output, JoinError>>(header) };
+        // SAFETY: the output is there and is the caller's, and not read again; the target is valid for a write of
+        // this type, as the caller promises.
+        unsafe { target.cast::<Result<F::Output, JoinError>>().copy_from_nonoverlapping(output, 1) };
     }
 
     /// # Safety
@@ -202,19 +200,17 @@ impl<F: Future> Cell<F> {
     /// As [`take_output`](Self::take_output), without the target.
     unsafe fn drop_output(header: NonNull<Header>) {
         // SAFETY: the cell is live, as the caller promises.
-        let stage = unsafe { Self::stage(header) };
+        let output = unsafe { Self::stage::<Result<F::Output, JoinError>>(header) };
         // SAFETY: the output is there and is the caller's; it is not read again.
-        unsafe { ManuallyDrop::drop(&mut (*stage).output) };
+        unsafe { output.drop_in_place() };
     }
 
     /// # Safety
     ///
     /// The caller has released the last reference to this `Cell<F>`, whose output is gone.
     unsafe fn free(header: NonNull<Header>) {
-        let cell = header.cast::<Self>().as_ptr();
-        // SAFETY: nobody else has a reference. Only the joiner slot needs a drop, and it is empty unless a waker
-        // was left in it; the stage is a union and is not dropped.
-        unsafe { (&raw mut (*cell).header.joiner).drop_in_place() };
+        // Nothing in a cell needs a drop: the output is gone with its owner, and the joiner slot is emptied by whom it
+        // belonged to last.
         // SAFETY: from `allocate` with this layout, and not used again.
         unsafe { memory::free(header.cast(), Layout::new::<Self>()) };
     }

@@ -85,7 +85,7 @@ impl State {
     /// A task just spawned: scheduled, with a `JoinHandle`; the registry, the handle and the `Runnable` hold a
     /// reference each.
     pub(crate) fn new() -> Self {
-        Self(AtomicUsize::new(SCHEDULED | JOIN | 3 * REF))
+        Self(AtomicUsize::new(SCHEDULED | JOIN | (3 * REF)))
     }
 
     /// Applies `change` until it takes effect; `None` leaves the word alone. Returns the word it was applied to.
