@@ -42,14 +42,14 @@ pub use std::sync::Arc;
 use loom::sync as imp;
 #[cfg(gorust_shuttle)]
 use shuttle::sync as imp;
-#[cfg(not(any(gorust_loom, gorust_shuttle, gorust_tsan)))]
+#[cfg(not(any(gorust_loom, gorust_shuttle, gorust_sanitize)))]
 use std::sync as imp;
-#[cfg(gorust_tsan)]
+#[cfg(gorust_sanitize)]
 use visible as imp;
 
 /// Locks that ThreadSanitizer can see: std's own is compiled without instrumentation, so that everything it guards
-/// would be reported. They spin; `--cfg gorust_tsan` is for that one purpose.
-#[cfg(gorust_tsan)]
+/// would be reported. They spin; `--cfg gorust_sanitize` is for that one purpose.
+#[cfg(gorust_sanitize)]
 #[allow(
     missing_debug_implementations,
     unnameable_types,
@@ -231,9 +231,9 @@ impl<T> std::fmt::Debug for Lock<T> {
     }
 }
 
-#[cfg(not(gorust_tsan))]
+#[cfg(not(gorust_sanitize))]
 use std::sync::Mutex as StaticMutex;
-#[cfg(gorust_tsan)]
+#[cfg(gorust_sanitize)]
 use visible::Mutex as StaticMutex;
 
 /// A [`Lock`] for a `static`: no model takes part in it, since a model checker's locks live for one execution.

@@ -2,7 +2,7 @@
 //! nothing, and leaves from anywhere in constant time, so a future may be dropped whenever it likes.
 //!
 //! What is waited for is not known here: a primitive keeps its [`WaitList`] under its own
-//! [`Lock`](crate::shim::Lock), and the lock is what makes every operation of the list exclusive.
+//! [`Lock`], and the lock is what makes every operation of the list exclusive.
 //!
 //! # The states of a waiter
 //!
@@ -488,14 +488,10 @@ pub unsafe fn keep_waiting<G, P>(
     }
 }
 
-/// How many wakers are gathered under a lock before it is let go to wake them. So many that the lock is taken rarely,
-/// so few that nobody waits long for it and the batch lies well on any stack.
-const BATCH: usize = 32;
-
 /// Wakers gathered under a lock, to be woken after it.
 #[derive(Debug)]
 pub struct Wakers {
-    wakers: [Option<Waker>; BATCH],
+    wakers: [Option<Waker>; Self::CAPACITY],
     len: usize,
 }
 
@@ -506,14 +502,18 @@ impl Default for Wakers {
 }
 
 impl Wakers {
+    /// How many fit: so many that the lock is taken rarely, so few that nobody waits long for it and the batch lies well
+    /// on any stack.
+    pub const CAPACITY: usize = 32;
+
     /// Creates an empty batch.
     pub const fn new() -> Self {
-        Self { wakers: [const { None }; BATCH], len: 0 }
+        Self { wakers: [const { None }; Self::CAPACITY], len: 0 }
     }
 
     /// Returns whether there is no room for another waker.
     pub fn is_full(&self) -> bool {
-        self.len == BATCH
+        self.len == Self::CAPACITY
     }
 
     /// Takes a waker in.

@@ -3,7 +3,7 @@
 
 use crate::{
     current,
-    source::{Bits, Direction, Ready, Source, WaiterKey, shut_down},
+    source::{Direction, Ready, Source, WaiterKey, shut_down},
 };
 use gorust_primitives::current::{Reason, poll_proceed, waits};
 use std::{
@@ -29,25 +29,12 @@ use std::{
 /// ```
 /// use gorust_reactor::Async;
 /// use std::{io::Read, io::Write, os::unix::net::UnixStream};
-/// # use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread};
-/// # struct Unpark(thread::Thread);
-/// # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-/// #     let mut future = pin!(future);
-/// #     loop {
-/// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-/// #             Poll::Ready(output) => return output,
-/// #             Poll::Pending => thread::park(),
-/// #         }
-/// #     }
-/// # }
 ///
 /// let (ours, mut theirs) = UnixStream::pair()?;
 /// let ours = Async::new(ours)?;
-/// thread::spawn(move || theirs.write_all(b"hello"));
+/// std::thread::spawn(move || theirs.write_all(b"hello"));
 /// let mut buffer = [0; 16];
-/// let read = block_on(ours.read_with(|mut stream| stream.read(&mut buffer)))?;
+/// let read = futures::executor::block_on(ours.read_with(|mut stream| stream.read(&mut buffer)))?;
 /// assert!(b"hello".starts_with(&buffer[..read]));
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -64,32 +51,41 @@ impl<T: AsFd> Async<T> {
     ///
     /// If the system cannot wait for it (a regular file), if it is already registered, if the runtime is being shut
     /// down, or if time is virtual: a test in a bubble cannot wait for the world outside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    ///
+    /// let (reader, _writer) = std::os::unix::net::UnixStream::pair()?;
+    /// let _reader = Async::new(reader)?;
+    /// let file = std::fs::File::open(std::env::current_exe()?)?;
+    /// assert!(Async::new(file).is_err(), "a file is always ready, and cannot be waited for");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(io: T) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&io, true)?;
         Self::from_nonblocking(io)
     }
 
-    /// Registers a descriptor that is in non-blocking mode already.
+    /// Registers a descriptor that is in non-blocking mode already. It may be a socket that has begun to connect:
+    /// [`writable`](Self::writable) waits until that has ended.
     ///
     /// # Errors
     ///
     /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    ///
+    /// let (ours, _theirs) = std::os::unix::net::UnixStream::pair()?;
+    /// ours.set_nonblocking(true)?;
+    /// let _ours = Async::from_nonblocking(ours)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn from_nonblocking(io: T) -> io::Result<Self> {
-        // Taken for ready: if it is not, the first call finds out, and if it is, that call needs no event.
-        Self::register(io, Bits::READY)
-    }
-
-    /// Registers a socket in non-blocking mode that has just begun to connect: [`writable`](Self::writable) waits
-    /// until it is connected, or has failed to.
-    ///
-    /// # Errors
-    ///
-    /// As [`new`](Self::new).
-    pub fn from_connecting(io: T) -> io::Result<Self> {
-        Self::register(io, Bits::NONE)
-    }
-
-    fn register(io: T, bits: Bits) -> io::Result<Self> {
         let reactor = current::current()?;
         if reactor.is_virtual() {
             return Err(io::Error::new(
@@ -97,12 +93,22 @@ impl<T: AsFd> Async<T> {
                 "a descriptor of the system cannot be used where time is virtual; write `#[gorust::test(real)]`",
             ));
         }
-        let source = Source::register(reactor, io.as_fd(), bits)?;
+        let source = Source::register(reactor, io.as_fd())?;
         Ok(Self { io: Some(io), source })
     }
 
     /// Returns what is inside. A call on it that would have to wait fails with [`io::ErrorKind::WouldBlock`], and
     /// leaves the reactor in the belief that it would not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    ///
+    /// let socket = Async::new(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    /// assert_ne!(socket.get_ref().local_addr()?.port(), 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn get_ref(&self) -> &T {
         match &self.io {
@@ -112,6 +118,17 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Ends the registration and returns what is inside, still in non-blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    ///
+    /// let socket = Async::new(std::net::UdpSocket::bind("127.0.0.1:0")?)?;
+    /// let socket = socket.into_inner();
+    /// socket.set_nonblocking(false)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(mut self) -> T {
         match self.take() {
             Some(io) => io,
@@ -135,6 +152,19 @@ impl<T: AsFd> Async<T> {
     /// # Fairness
     ///
     /// An event wakes everybody who waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{io::Write, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"x")?;
+    /// futures::executor::block_on(ours.readable())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn readable(&self) -> Readable<'_, T> {
         Readable(self.until(Direction::Read))
@@ -145,6 +175,19 @@ impl<T: AsFd> Async<T> {
     /// # Cancel safety
     ///
     /// As [`readable`](Self::readable).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// futures::executor::block_on(ours.writable())?;
+    /// # theirs.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn writable(&self) -> Writable<'_, T> {
         Writable(self.until(Direction::Write))
@@ -163,6 +206,21 @@ impl<T: AsFd> Async<T> {
     /// Strict, as long as `call` either does its work or fails with `WouldBlock`. Dropped before the first poll it
     /// has called nothing; dropped while waiting it leaves the list; once `call` has done its work the future is
     /// ready, in the same poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{io::{Read, Write}, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"hi")?;
+    /// let mut buffer = [0; 8];
+    /// let read = futures::executor::block_on(ours.read_with(|mut stream| stream.read(&mut buffer)))?;
+    /// assert_eq!(&buffer[..read], b"hi");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn read_with<R, F>(&self, call: F) -> ReadWith<'_, T, F>
     where
@@ -176,6 +234,19 @@ impl<T: AsFd> Async<T> {
     /// # Cancel safety
     ///
     /// As `read_with`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{io::{Read, Write}, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let wrote = futures::executor::block_on(ours.write_with(|mut stream| stream.write(b"hi")))?;
+    /// assert_eq!((wrote, theirs.read(&mut [0; 8])?), (2, 2));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn write_with<R, F>(&self, call: F) -> WriteWith<'_, T, F>
     where
@@ -185,12 +256,38 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Polls for [`readable`](Self::readable). Every task that was told `Pending` is woken by the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, io::Write, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"x")?;
+    /// futures::executor::block_on(poll_fn(|cx| ours.poll_readable(cx)))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_direction(Direction::Read, cx, Location::caller())
     }
 
     /// Polls for [`writable`](Self::writable). Every task that was told `Pending` is woken by the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, os::unix::net::UnixStream};
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// futures::executor::block_on(poll_fn(|cx| ours.poll_writable(cx)))?;
+    /// # theirs.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_direction(Direction::Write, cx, Location::caller())
@@ -206,6 +303,21 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Polls for [`read_with`](Self::read_with). Every task that was told `Pending` is woken by the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, io::{Read, Write}, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"hi")?;
+    /// let mut buffer = [0; 8];
+    /// let read = poll_fn(|cx| ours.poll_read_with(cx, |mut stream| stream.read(&mut buffer)));
+    /// assert_eq!(futures::executor::block_on(read)?, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn poll_read_with<R>(
@@ -217,6 +329,20 @@ impl<T: AsFd> Async<T> {
     }
 
     /// Polls for [`write_with`](Self::write_with). Every task that was told `Pending` is woken by the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, io::Write, os::unix::net::UnixStream};
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let write = poll_fn(|cx| ours.poll_write_with(cx, |mut stream| stream.write(b"hi")));
+    /// assert_eq!(futures::executor::block_on(write)?, 2);
+    /// # theirs.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn poll_write_with<R>(
@@ -227,9 +353,77 @@ impl<T: AsFd> Async<T> {
         self.poll_call(Direction::Write, cx, Location::caller(), call).map_ok(|(result, _)| result)
     }
 
+    /// Calls `call` once, if the descriptor may be readable.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if it is not, or what `call` fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{io::{ErrorKind, Read}, os::unix::net::UnixStream};
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let error = ours.try_read_with(|mut stream| stream.read(&mut [0])).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_read_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.try_call(Direction::Read, call)
+    }
+
+    /// Calls `call` once, if the descriptor may be writable.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] if it is not, or what `call` fails with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{io::Write, os::unix::net::UnixStream};
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// assert_eq!(ours.try_write_with(|mut stream| stream.write(b"hi"))?, 2);
+    /// # theirs.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_write_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.try_call(Direction::Write, call)
+    }
+
+    fn try_call<R>(&self, direction: Direction, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        while let Some(ready) = self.source.ready(direction) {
+            if let Some(result) = self.attempt(direction, ready, &mut call) {
+                return result;
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// As [`poll_read_with`](Self::poll_read_with) for a call that reads up to `wanted` bytes from a *stream* and
     /// returns how many there were. Fewer than wanted mean that the next call would have to wait, which saves
     /// finding out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, io::{Read, Write}, os::unix::net::UnixStream};
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// theirs.write_all(b"hi")?;
+    /// let mut buffer = [0; 8];
+    /// let read = poll_fn(|cx| ours.poll_read_stream(cx, 8, |mut stream| stream.read(&mut buffer)));
+    /// assert_eq!(futures::executor::block_on(read)?, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn poll_read_stream(
@@ -243,6 +437,20 @@ impl<T: AsFd> Async<T> {
 
     /// As [`poll_write_with`](Self::poll_write_with) for a call that writes up to `wanted` bytes to a *stream* and
     /// returns how many it took. Fewer than wanted mean that the next call would have to wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::Async;
+    /// use std::{future::poll_fn, io::Write, os::unix::net::UnixStream};
+    ///
+    /// let (ours, theirs) = UnixStream::pair()?;
+    /// let ours = Async::new(ours)?;
+    /// let write = poll_fn(|cx| ours.poll_write_stream(cx, 2, |mut stream| stream.write(b"hi")));
+    /// assert_eq!(futures::executor::block_on(write)?, 2);
+    /// # theirs.set_nonblocking(true)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn poll_write_stream(

@@ -47,58 +47,173 @@ const START_NS: u64 = 30 * 24 * 60 * 60 * 1_000_000_000;
 
 impl Instant {
     /// What a clock says when it begins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    ///
+    /// assert!(Instant::START <= Instant::now());
+    /// ```
     pub const START: Self = Self(START_NS);
 
     /// The end of time: a timer with this deadline never fires.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Instant::now().saturating_add(Duration::MAX), Instant::FAR_FUTURE);
+    /// ```
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
     /// Returns the time now: the bubble's on a thread that runs one, the real one elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    ///
+    /// let first = Instant::now();
+    /// assert!(first <= Instant::now());
+    /// ```
     #[inline]
     pub fn now() -> Self {
         Self(crate::current::now_ns())
     }
 
     /// Returns the instant that is `ns` nanoseconds on the clock's own scale.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(Instant::from_ns(now.as_ns()), now);
+    /// ```
     pub const fn from_ns(ns: u64) -> Self {
         Self(ns)
     }
 
     /// Returns the nanoseconds on the clock's own scale: for schedulers, and for sorting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!((now + Duration::from_nanos(7)).as_ns(), now.as_ns() + 7);
+    /// ```
     pub const fn as_ns(self) -> u64 {
         self.0
     }
 
     /// Returns how long ago this was; zero if it lies ahead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let ahead = Instant::now() + Duration::from_secs(60);
+    /// assert_eq!(ahead.elapsed(), Duration::ZERO);
+    /// ```
     pub fn elapsed(self) -> Duration {
         Self::now().saturating_duration_since(self)
     }
 
     /// Returns the time from `earlier` to this instant; zero if `earlier` is later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let (now, second) = (Instant::now(), Duration::from_secs(1));
+    /// assert_eq!((now + second).duration_since(now), second);
+    /// assert_eq!(now.duration_since(now + second), Duration::ZERO);
+    /// ```
     pub const fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// Returns the time from `earlier` to this instant; zero if `earlier` is later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.saturating_duration_since(now + Duration::from_secs(1)), Duration::ZERO);
+    /// ```
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         self.duration_since(earlier)
     }
 
     /// Returns the time from `earlier` to this instant; `None` if `earlier` is later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.checked_duration_since(now + Duration::from_secs(1)), None);
+    /// ```
     pub fn checked_duration_since(self, earlier: Self) -> Option<Duration> {
         self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
     /// Returns this instant moved ahead by `duration`; `None` beyond what can be represented.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(Instant::now().checked_add(Duration::MAX), None);
+    /// ```
     pub fn checked_add(self, duration: Duration) -> Option<Self> {
         self.0.checked_add(u64::try_from(duration.as_nanos()).ok()?).map(Self)
     }
 
     /// Returns this instant moved back by `duration`; `None` beyond what can be represented.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// assert!(Instant::now().checked_sub(Duration::from_secs(3600)).is_some());
+    /// assert_eq!(Instant::START.checked_sub(Duration::MAX), None);
+    /// ```
     pub fn checked_sub(self, duration: Duration) -> Option<Self> {
         self.0.checked_sub(u64::try_from(duration.as_nanos()).ok()?).map(Self)
     }
 
     /// Returns this instant moved ahead by `duration`, at most to [`FAR_FUTURE`](Self::FAR_FUTURE).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    /// use std::time::Duration;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(now.saturating_add(Duration::from_secs(1)), now + Duration::from_secs(1));
+    /// ```
     #[inline]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(saturating_ns(duration)))
@@ -106,6 +221,15 @@ impl Instant {
 
     /// Converts to std's instant. In a bubble the two clocks have nothing to do with each other, and the result
     /// only keeps its distance to the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::clock::Instant;
+    ///
+    /// let now = Instant::now();
+    /// assert_eq!(Instant::from(now.into_std()), now);
+    /// ```
     pub fn into_std(self) -> std::time::Instant {
         let (epoch, distance) = (epoch(), self.0.abs_diff(START_NS));
         let distance = Duration::from_nanos(distance);

@@ -3,6 +3,7 @@
 
 use crate::{
     clock::{self, Clock},
+    poll,
     reactor::{Reactor, Wait},
     timer::shard::Shard,
 };
@@ -156,6 +157,7 @@ fn self_driven() -> io::Result<&'static Reactor> {
 
 /// Polls `reactor` for ever.
 fn drive(reactor: &'static Reactor) {
+    poll::be_punctual();
     let _entered = enter(reactor, reactor.claim_shard());
     let mut wakers = Vec::new();
     loop {

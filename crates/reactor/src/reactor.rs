@@ -3,14 +3,15 @@
 
 use crate::{
     clock::{Clock, ClockCell},
-    poll::{Backend, Events, Poll, Timeout},
+    poll::{Backend, Events, Poll, Timeout, notification::Notification},
     source::Table,
     timer::{NEVER, horizon::Horizon, shard::Shard},
 };
-use gorust_primitives::shim::{AtomicBool, AtomicU64, AtomicUsize, Lock, LockGuard, Ordering};
+use gorust_primitives::shim::{AtomicBool, AtomicU64, AtomicUsize, Lock, LockGuard, Ordering, StaticLock};
 use std::{
     fmt, io,
-    sync::{Mutex, OnceLock, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::OnceLock,
     task::Waker,
 };
 
@@ -53,8 +54,7 @@ pub struct Reactor {
     /// Shards from here on have never been claimed.
     shard_count: AtomicUsize,
     claims: Lock<Claims>,
-    /// A notification was written and not yet seen by a turn.
-    notified: AtomicBool,
+    notification: Notification,
     closed: AtomicBool,
     /// Written by whoever holds the right to poll.
     polls: AtomicU64,
@@ -97,7 +97,7 @@ pub enum Wait {
 }
 
 /// Reactors that are closed.
-static POOL: Mutex<Vec<&'static Reactor>> = Mutex::new(Vec::new());
+static POOL: StaticLock<Vec<&'static Reactor>> = StaticLock::new(Vec::new());
 
 impl Reactor {
     /// The timer shard of threads that do not drive the reactor.
@@ -108,6 +108,16 @@ impl Reactor {
     /// # Errors
     ///
     /// If the system refuses another poller: too many open files.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor};
+    ///
+    /// let reactor = Reactor::open(Clock::Real)?;
+    /// assert!(!reactor.is_closed());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn open(clock: Clock) -> io::Result<&'static Self> {
         Self::open_with(clock, Backend::Native)
     }
@@ -119,10 +129,10 @@ impl Reactor {
     /// As `open`.
     #[doc(hidden)]
     pub fn open_with(clock: Clock, backend: Backend) -> io::Result<&'static Self> {
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = POOL.lock();
         let reusable = pool.iter().position(|reactor| reactor.backend == backend && reactor.is_empty());
         if let Some(reactor) = reusable.map(|position| pool.swap_remove(position)) {
-            reactor.reopen(clock);
+            reactor.reopen(clock)?;
             return Ok(reactor);
         }
         drop(pool);
@@ -137,7 +147,7 @@ impl Reactor {
             shards: [const { OnceLock::new() }; MAX_SHARDS],
             shard_count: AtomicUsize::new(0),
             claims: Lock::new(Claims::default()),
-            notified: AtomicBool::new(false),
+            notification: Notification::new(),
             closed: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             notifies: AtomicU64::new(0),
@@ -149,10 +159,10 @@ impl Reactor {
     }
 
     /// Closes the reactor and wakes everybody who waits for it: operations on its sources fail from now on, sleeps
-    /// arm themselves again with the reactor that is current then. Nobody needs to turn it any more. Returns
-    /// whether it was open.
+    /// arm themselves again with the reactor that is current then. Threads may still turn it; when none will,
+    /// [`recycle`](Self::recycle) it. Returns whether it was open.
     ///
-    /// The wakers are woken on the calling thread.
+    /// The wakers are woken on the calling thread; a panic of one goes no further.
     ///
     /// # Examples
     ///
@@ -173,9 +183,19 @@ impl Reactor {
         self.sources.close(&mut wakers);
         self.open_shards().for_each(|shard| shard.close(&mut wakers));
         self.notify();
-        wakers.into_iter().for_each(Waker::wake);
-        POOL.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+        for waker in wakers {
+            // A panic of one must not take the others' wake-up; what it panicked with was printed.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                std::mem::forget(payload);
+            }
+        }
         true
+    }
+
+    /// Puts a closed reactor, which no thread turns any more, back in the pool, to be opened again.
+    pub fn recycle(&'static self) {
+        debug_assert!(self.is_closed());
+        POOL.lock().push(self);
     }
 
     /// Whether it was closed.
@@ -190,8 +210,10 @@ impl Reactor {
         self.sources.alive() == 0 && self.open_shards().all(Shard::is_empty)
     }
 
-    fn reopen(&self, clock: Clock) {
+    fn reopen(&self, clock: Clock) -> io::Result<()> {
         self.clock.reset(clock);
+        // The notification of `close` may still be on its way.
+        self.lock().poll(Timeout::Ns(0), &mut Vec::new())?;
         *self.claims.lock() = Claims { released: (1..self.shard_count()).collect() };
         for counter in [&self.polls, &self.notifies, &self.registrations] {
             // Ordering: Relaxed, nobody else has the reactor yet.
@@ -201,6 +223,7 @@ impl Reactor {
         self.sources.reopen();
         // Ordering: Release, against `is_closed`.
         self.closed.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Returns what the reactor's clock says, in nanoseconds.
@@ -241,6 +264,17 @@ impl Reactor {
     }
 
     /// Takes the right to poll, if nobody has it: one compare-and-swap.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor};
+    ///
+    /// let reactor = Reactor::open(Clock::Real)?;
+    /// let driver = reactor.try_lock();
+    /// assert!(driver.is_some() && reactor.try_lock().is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<Driver<'_>> {
         self.driver.try_lock().map(|events| Driver { reactor: self, events })
@@ -265,9 +299,7 @@ impl Reactor {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn notify(&self) {
-        // Ordering: AcqRel, against the swap in `Driver::turn`. If we find the flag set, a notification is on its
-        // way that no turn has seen, and the turn that sees it also sees what we did before.
-        if !self.notified.swap(true, Ordering::AcqRel) {
+        if self.notification.raise() {
             // Ordering: Relaxed, a counter.
             self.notifies.fetch_add(1, Ordering::Relaxed);
             // It cannot fail: the descriptor is ours, and its counter does not overflow.
@@ -344,6 +376,22 @@ impl Reactor {
     }
 
     /// Returns the earliest deadline of all; `None` if no timer is armed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor, clock::Instant, enter, timer::Alarm};
+    /// use std::{task::Waker, time::Duration};
+    ///
+    /// let reactor = Reactor::open(Clock::Real)?;
+    /// let _entered = enter(reactor, Reactor::FOREIGN);
+    /// assert_eq!(reactor.earliest_deadline(), None);
+    /// let deadline = Instant::now() + Duration::from_secs(60);
+    /// let alarm = Alarm::at(deadline, Waker::noop().clone());
+    /// assert_eq!(reactor.earliest_deadline(), Some(deadline.as_ns()));
+    /// # drop(alarm);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn earliest_deadline(&self) -> Option<u64> {
         self.settle_earliest();
         Some(self.earliest()).filter(|&deadline| deadline != NEVER)
@@ -378,6 +426,18 @@ impl Reactor {
     /// # Panics
     ///
     /// If the shard was never claimed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor};
+    ///
+    /// let reactor = Reactor::open(Clock::Real)?;
+    /// let shard = reactor.claim_shard();
+    /// reactor.before_park(shard); // nobody sleeps in it: nobody is notified
+    /// assert_eq!(reactor.counters().notifies, 0);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn before_park(&self, shard: usize) {
         let shard = self.shard(shard);
         if shard.next() != NEVER && self.horizon.is_beyond(shard.next()) {
@@ -486,7 +546,7 @@ impl Driver<'_> {
         let reactor = self.reactor;
         match wait {
             Wait::Never => {
-                if reactor.sources.alive() > 0 || reactor.notified.load(Ordering::Relaxed) {
+                if reactor.sources.alive() > 0 || reactor.notification.is_raised() {
                     self.poll(Timeout::Ns(0), wakers)?;
                 }
             }
@@ -526,9 +586,7 @@ impl Driver<'_> {
             reactor.sources.announce(&reactor.poll, key, bits, wakers);
         })?;
         if notified {
-            // Ordering: AcqRel, against the swap in `notify`: from here on a new notification is written again, and
-            // what came before the ones we clear is seen by our caller.
-            reactor.notified.swap(false, Ordering::AcqRel);
+            reactor.notification.clear();
         }
         Ok(())
     }

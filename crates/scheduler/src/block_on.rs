@@ -1,9 +1,13 @@
 //! `block_on`: from a thread into async code, on any thread.
 
-use crate::{global, runtime::Handle, worker};
+use crate::{
+    global,
+    runtime::Handle,
+    worker::{self, Worker},
+};
 use gorust_primitives::{current, parker::Parker};
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::Future,
     pin::pin,
     sync::Arc,
@@ -14,8 +18,8 @@ use std::{
 /// nor `'static`.
 ///
 /// On a plain thread it polls there and sleeps there; `go`, timers and sockets inside use the global runtime, which
-/// is started if need be. Inside a goroutine it first offers the worker's place to another thread, so that no other
-/// goroutine waits for it; it never panics. Inside a foreign executor it blocks that executor's thread.
+/// is started if need be. Inside a goroutine it offers the worker's place to another thread before it sleeps, so that no
+/// other goroutine waits for it; it never panics. Inside a foreign executor it blocks that executor's thread.
 ///
 /// In async code `.await` is nearly always what is meant: a thread costs a thousand times as much as a goroutine.
 ///
@@ -36,19 +40,30 @@ use std::{
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     global::install_hooks();
-    worker::with_current(|worker| {
-        let _place = worker.map(worker::Worker::hand_over);
+    worker::with_current(|worker| match worker {
+        Some(worker) => run_on_worker(future, worker),
+        None => run(future, || {}),
+    })
+}
+
+/// The place goes only when there is something to wait for, and comes back at the end.
+fn run_on_worker<F: Future>(future: F, worker: &Worker) -> F::Output {
+    let handed_over = RefCell::new(None);
+    run(future, || {
+        handed_over.borrow_mut().get_or_insert_with(|| worker.hand_over());
         // A timer that only this thread has armed must not be overslept by the one that sleeps in the reactor.
-        run(future, || worker.iter().for_each(|worker| worker.before_block()))
+        worker.before_block();
     })
 }
 
 /// `block_on` with the runtime of `handle` as the current one.
 pub(crate) fn block_on_in<F: Future>(handle: &Handle, future: F) -> F::Output {
     worker::with_current(|worker| {
-        let _place = worker.map(worker::Worker::hand_over);
         let _entered = handle.enter();
-        run(future, || worker.iter().for_each(|worker| worker.before_block()))
+        match worker {
+            Some(worker) => run_on_worker(future, worker),
+            None => run(future, || {}),
+        }
     })
 }
 

@@ -184,12 +184,19 @@ pub(crate) fn start(mut config: Config) -> io::Result<Handle> {
     crate::global::install_hooks();
     let workers = worker_count(&config)?;
     check_stack(&config)?;
+    if config.thread_name.contains('\0') {
+        return Err(invalid(format!(
+            "thread_name is {:?}; it must not contain a zero byte",
+            config.thread_name
+        )));
+    }
     if config.seed == 0 {
         config.seed = random_seed();
     }
     let reactor = Reactor::open(Clock::Real)?;
     let Some(shared) = table::claim() else {
         reactor.close();
+        reactor.recycle();
         return Err(io::Error::other(format!("there are {} runtimes already", table::MAX_RUNTIMES)));
     };
     shared.open(config.clone(), workers, reactor);

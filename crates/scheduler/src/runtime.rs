@@ -8,6 +8,7 @@ use crate::{
     worker::{self, Hidden},
 };
 use futures_task::{FutureObj, Spawn, SpawnError};
+use gorust_reactor::Reactor;
 use std::{fmt, future::Future, io, marker::PhantomData, panic::Location};
 
 pub use crate::builder::Builder;
@@ -143,7 +144,6 @@ impl Handle {
     /// Runs a future to its end on this thread, with this runtime as the current one; see
     /// [`block_on`](crate::block_on).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        // On a worker the place goes first, while the thread still knows that it is one.
         block_on::block_on_in(self, future)
     }
 
@@ -151,7 +151,8 @@ impl Handle {
     /// it. Guards of one thread are dropped in the reverse order of their creation.
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
-            reactor: gorust_reactor::enter(self.shared.reactor(), 0),
+            // Of a runtime that has ended, this memory may be another's by now.
+            reactor: self.is_open().then(|| gorust_reactor::enter(self.shared.reactor(), Reactor::FOREIGN)),
             previous: global::set_entered(Some(self.clone())),
             hidden: worker::hide(),
             lifetime: PhantomData,
@@ -195,7 +196,7 @@ impl fmt::Debug for Handle {
 pub struct EnterGuard<'a> {
     /// Held for its drop.
     #[expect(dead_code, reason = "its drop restores this thread's reactor")]
-    reactor: gorust_reactor::Entered,
+    reactor: Option<gorust_reactor::Entered>,
     previous: Option<Handle>,
     /// Held for its drop.
     #[expect(dead_code, reason = "its drop makes this thread a worker again, if it was one")]

@@ -8,11 +8,13 @@ use crate::{
     shared::Shared,
     table,
     task::{
+        error::drop_payload,
         join::JoinHandle,
         raw::{Header, Home, Runnable, allocate},
     },
     worker,
 };
+use gorust_primitives::shim::{Ordering, fence};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, Location, catch_unwind},
@@ -34,9 +36,20 @@ pub(crate) fn schedule(task: Runnable) {
     });
 }
 
+/// Queues a runnable behind everything its worker has queued, or in the injector.
+pub(crate) fn schedule_behind(task: Runnable) {
+    let runtime = task.header().home().runtime;
+    worker::with_current(|worker| match worker {
+        Some(worker) if worker.is_of(runtime) => worker.requeue(task),
+        _ => table::get(runtime).inject(task),
+    });
+}
+
 /// Wakes, and keeps a panic of the waker away from the caller, who has others to wake.
 pub(crate) fn wake_caught(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        drop_payload(payload);
+    }
 }
 
 /// Spawns on the runtime this thread belongs to: a worker's own, the one entered, or the global one.
@@ -107,6 +120,11 @@ impl Handle {
         let handle = unsafe { task.handle() };
         if open {
             shared.outside.enter(&mut task);
+            // Ordering: SeqCst, against the fence in `end_if_empty`: either that sees the task in the registry, so
+            // that this memory is not used for another runtime, or we see that this one has ended.
+            fence(Ordering::SeqCst);
+        }
+        if open && self.is_open() {
             // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
             shared.inject(task);
         } else {

@@ -13,7 +13,9 @@ use crate::{
     spare::Spares,
     task::raw::{Home, Runnable},
 };
-use gorust_primitives::shim::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering};
+use gorust_primitives::shim::{
+    AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering, fence,
+};
 use gorust_reactor::Reactor;
 use std::sync::OnceLock;
 
@@ -236,8 +238,21 @@ impl Shared {
         self.notify();
         // `notify` has fenced: either the sweep of a shutdown saw the task, or we see the shutdown.
         if !self.is_open() {
-            shutdown::sweep_injector(self);
+            shutdown::sweep_late(self);
         }
+    }
+
+    /// Counts the caller as a thread of this runtime, which therefore does not end until the caller leaves, if it is
+    /// closing and has not ended yet.
+    pub(crate) fn join_closing(&self) -> bool {
+        let _ending = self.ending.lock();
+        // Ordering: SeqCst, as every look at the status.
+        let closing = self.status.load(Ordering::SeqCst) == CLOSING;
+        if closing {
+            // Ordering: Relaxed, under the lock that `end_if_empty` holds when it looks.
+            self.threads.fetch_add(1, Ordering::Relaxed);
+        }
+        closing
     }
 
     /// Takes everything out of the injector.
@@ -263,21 +278,23 @@ impl Shared {
         (entered as u64).saturating_sub(left) as usize
     }
 
-    /// Ends a closing runtime if no thread and no task of it is left: closes the reactor and gives the memory back.
-    /// Called by everybody who may have been the last.
+    /// Ends a closing runtime if no thread and no task of it is left: gives its memory and its reactor back. Called by
+    /// everybody who may have been the last.
     pub(crate) fn end_if_empty(&'static self) {
         let ending = self.ending.lock();
         // Ordering: SeqCst, as every look at the status. The threads: Acquire, against their Release on exit.
         let closing = self.status.load(Ordering::SeqCst) == CLOSING;
+        // Ordering: SeqCst, against the fence in `spawn_from_outside`.
+        fence(Ordering::SeqCst);
         if !closing || self.threads.load(Ordering::Acquire) != 0 || self.live() != 0 {
             return;
         }
-        self.reactor().close();
         // Ordering: Release, against the Acquire in `generation`.
         self.generation.fetch_add(1, Ordering::Release);
         // Ordering: SeqCst, as every change of the status.
         self.status.store(ENDED, Ordering::SeqCst);
         drop(ending);
+        self.reactor().recycle();
         crate::table::give_back(self);
     }
 }

@@ -2,7 +2,12 @@
 //! place, or is started when a place is offered and no spare is there; it ends after it has waited for
 //! `keep_alive`.
 
-use crate::{place::SeatId, shared::Shared, task::error::exit_now, worker::Worker};
+use crate::{
+    place::SeatId,
+    shared::Shared,
+    task::error::{exit_now, report},
+    worker::Worker,
+};
 use gorust_primitives::shim::{Lock, Ordering};
 
 /// The spares of a runtime.
@@ -63,7 +68,7 @@ fn start(shared: &'static Shared, offer: Offer) {
     });
     if let Err(error) = started {
         // The place stays on offer, and comes back when its thread does; what waits, waits.
-        eprintln!("gorust: a worker blocks and no thread can be started in its place: {error}");
+        report(&format!("gorust: a worker blocks and no thread can be started in its place: {error}\n"));
         shared.free_seat(seat);
         shared.threads.fetch_sub(1, Ordering::Relaxed);
     }

@@ -8,7 +8,10 @@ use crate::{
     seat::{Belongings, Seat},
     shared::Shared,
     shutdown, spare,
-    task::raw::{Header, Runnable},
+    task::{
+        error::report,
+        raw::{Header, Runnable},
+    },
 };
 use gorust_primitives::{current, shim::spin_loop};
 use gorust_reactor::Wait;
@@ -29,8 +32,9 @@ const LOOK_AROUND_NS: u64 = 100_000;
 /// for its queue to run dry.
 const POLLS_PER_SHARE: u32 = 32;
 
-/// The most polls between two looks, whatever the last ones cost.
-const MAX_POLLS_PER_LOOK: u32 = 512;
+/// The most polls between two looks at the clock, whatever the last ones cost: so many slow polls after a fast
+/// stretch delay a timer. A clock read is 25 ns, less than one for each of so many polls.
+const MAX_POLLS_PER_LOOK: u32 = 32;
 
 /// How long a thief waits before it takes a task that was in its victim's next slot already at its first look.
 /// Go waits 3 us here, for the same reason: the victim most likely runs it at once.
@@ -56,36 +60,64 @@ pub(crate) struct Worker {
     /// What `polls_left` began with, and when.
     polls_per_look: Cell<u32>,
     last_look_ns: Cell<u64>,
+    /// When this worker last took a turn at the reactor, or slept there.
+    last_turn_ns: Cell<u64>,
     /// How many times in a row the next slot went first.
     streak: Cell<u32>,
     /// Where the reactor puts wakers; kept for its memory.
     wakers: RefCell<Vec<Waker>>,
-    /// A task of this worker has just completed, and its joiner is being woken.
-    completing: Cell<bool>,
 }
 
 thread_local! {
+    /// The worker this thread is; null if it is none, or hides it.
     static WORKER: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
+    /// The worker this thread hides, and how many times.
+    static HIDDEN: Cell<(*const Worker, usize)> = const { Cell::new((std::ptr::null(), 0)) };
 }
 
 /// While it exists this thread is no worker: what it spawns and wakes goes the way of any other thread.
-pub(crate) struct Hidden(*const Worker);
+///
+/// Subtle: it holds no pointer. A guard may be kept longer than the worker lives, and dropped in any order.
+pub(crate) struct Hidden(());
 
 /// Hides that this thread is a worker, because it enters another runtime.
 pub(crate) fn hide() -> Hidden {
-    Hidden(WORKER.replace(std::ptr::null()))
+    let (hidden, depth) = HIDDEN.get();
+    let worker = if depth == 0 { WORKER.replace(std::ptr::null()) } else { hidden };
+    HIDDEN.set((worker, depth + 1));
+    Hidden(())
 }
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        WORKER.set(self.0);
+        let (worker, depth) = HIDDEN.get();
+        if depth == 1 {
+            WORKER.set(worker);
+            HIDDEN.set((std::ptr::null(), 0));
+        } else {
+            HIDDEN.set((worker, depth - 1));
+        }
+    }
+}
+
+/// Ends the process if a panic gets as far as the worker's loop: the place would never be free again, and everybody
+/// would wait for ever. Everything of the user's is run under a catch, so this is our own broken invariant.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            report("gorust: a panic has reached a worker's loop; this is a bug of gorust\n");
+            std::process::abort();
+        }
     }
 }
 
 /// Calls `f` with the worker that this thread is, if it is one.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
-    // SAFETY: null, or set by `Worker::main`, which keeps the worker alive and resets it before it goes.
+    // SAFETY: null, or set by `Worker::main`, which keeps the worker alive and resets both it and what is hidden
+    // before it goes.
     WORKER.with(|worker| f(unsafe { worker.get().as_ref() }))
 }
 
@@ -112,14 +144,18 @@ impl Worker {
             polls_left: Cell::new(0),
             polls_per_look: Cell::new(1),
             last_look_ns: Cell::new(reactor.now_ns()),
+            last_turn_ns: Cell::new(0),
             streak: Cell::new(0),
             wakers: RefCell::new(Vec::new()),
-            completing: Cell::new(false),
         };
+        let bomb = AbortOnUnwind;
         WORKER.set(&raw const worker);
         worker.run();
         worker.flush();
         WORKER.set(std::ptr::null());
+        // A guard that a goroutine has left behind in a thread-local finds nothing to bring back.
+        HIDDEN.set((std::ptr::null(), HIDDEN.get().1));
+        drop(bomb);
         drop(entered);
         reactor.release_shard(shard);
         seat.stand_up(worker.belongings);
@@ -155,6 +191,8 @@ impl Worker {
         while self.place.get() == Some(place) && self.shared.is_open() {
             match self.next_task() {
                 Some(task) => self.poll(task),
+                // A waker woken on the way has blocked, and lost the place.
+                None if self.place.get() != Some(place) => {}
                 None => {
                     if let Some(task) = self.find_or_sleep(place) {
                         self.poll(task);
@@ -176,7 +214,7 @@ impl Worker {
     }
 
     /// A task that was woken while it ran, or yielded: to the back, behind everything that waits.
-    fn requeue(&self, task: Runnable) {
+    pub(crate) fn requeue(&self, task: Runnable) {
         if self.place.get().is_none() {
             return self.shared.inject(task);
         }
@@ -191,9 +229,6 @@ impl Worker {
     /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
     #[inline]
     pub(crate) fn push_next(&self, task: Runnable) {
-        if self.completing.get() {
-            return self.requeue(task);
-        }
         if self.place.get().is_none() {
             return self.shared.inject(task);
         }
@@ -212,12 +247,15 @@ impl Worker {
         let left = self.polls_left.get();
         if left == 0 {
             self.look_around();
+            // A waker may have blocked, and lost the place.
+            self.place.get()?;
         } else {
             self.polls_left.set(left - 1);
         }
         if self.seat.polls().is_multiple_of(POLLS_PER_SHARE)
             && let Some(task) = self.take_injected()
         {
+            self.announce_surplus();
             return Some(task);
         }
         let streak = self.streak.get();
@@ -228,9 +266,18 @@ impl Worker {
             return Some(task);
         }
         self.streak.set(0);
-        self.belongings.local.pop().or_else(|| self.seat.next.take()).or_else(|| self.take_injected())
+        if let Some(task) = self.belongings.local.pop().or_else(|| self.seat.next.take()) {
+            return Some(task);
+        }
+        let task = self.take_injected();
+        if task.is_some() {
+            self.announce_surplus();
+        }
+        task
     }
 
+    /// Takes this worker's share of the injector: one is returned, the others are queued. A caller that is not
+    /// counted as searching makes surplus of them.
     fn take_injected(&self) -> Option<Runnable> {
         match self.shared.injector.take(&self.belongings.local, self.shared.workers()) {
             Found::One(task) => Some(task),
@@ -238,8 +285,15 @@ impl Worker {
         }
     }
 
-    /// Looks at the clock, the timers and the sockets, and sets the time of the next look. What they make runnable
-    /// runs next.
+    /// Says that there is something to steal, if there is. After tasks were queued for other reasons than that the
+    /// running one woke or spawned them, and something else runs first.
+    fn announce_surplus(&self) {
+        if !self.belongings.local.is_empty() {
+            self.shared.notify();
+        }
+    }
+
+    /// Looks at the clock, and every so often at the timers and the sockets. What they make runnable runs next.
     #[cold]
     fn look_around(&self) {
         let reactor = self.shared.reactor();
@@ -247,12 +301,16 @@ impl Worker {
         current::set_coarse_now(now_ns);
         let polls = self.polls_per_look.get();
         let took_ns = now_ns.saturating_sub(self.last_look_ns.get()).max(1);
-        let fitting = u64::from(polls) * LOOK_AROUND_NS / took_ns;
+        self.last_look_ns.set(now_ns);
         // At most twice as many as the last time, so that one fast stretch does not blind us; fewer at once.
-        let next = (fitting.min(u64::from(MAX_POLLS_PER_LOOK)) as u32).clamp(1, polls.saturating_mul(2));
+        let fitting = (u64::from(polls) * LOOK_AROUND_NS / took_ns).min(u64::from(MAX_POLLS_PER_LOOK)) as u32;
+        let next = fitting.clamp(1, polls.saturating_mul(2));
         self.polls_per_look.set(next);
         self.polls_left.set(next);
-        self.last_look_ns.set(now_ns);
+        if now_ns.saturating_sub(self.last_turn_ns.get()) < LOOK_AROUND_NS {
+            return;
+        }
+        self.last_turn_ns.set(now_ns);
         // Taken out, since a waker may bring us here again.
         let mut wakers = self.wakers.take();
         match reactor.try_lock() {
@@ -267,6 +325,15 @@ impl Worker {
             None => reactor.fire_due(self.timer_shard, now_ns, &mut wakers),
         }
         self.wake_all(wakers);
+        // What was requeued without a word was to run next; now something may run before it.
+        if !self.seat.next.glance().is_null() {
+            self.announce_surplus();
+        } else if self.belongings.local.length() <= 1
+            && let Some(task) = self.steal_queued()
+        {
+            // A worker that does little but yield is as good as idle, and takes work as an idle one does.
+            self.requeue(task);
+        }
     }
 
     fn wake_all(&self, mut wakers: Vec<Waker>) {
@@ -286,7 +353,8 @@ impl Worker {
         }
         loop {
             searching = self.sleep(place, searching);
-            if !self.shared.is_open() {
+            // A waker woken there may have blocked, and lost the place.
+            if !self.shared.is_open() || self.place.get() != Some(place) {
                 if searching {
                     self.stop_searching();
                 }
@@ -334,6 +402,21 @@ impl Worker {
             }
             if victim.polls() == polls { victim.next.steal(seen) } else { None }
         })
+    }
+
+    /// Takes up to half of what another worker has queued: one is returned, the others are queued here.
+    fn steal_queued(&self) -> Option<Runnable> {
+        self.victims().find_map(|victim| match victim.stealer.steal(&self.belongings.local) {
+            Found::One(task) => Some(task),
+            Found::Nothing => None,
+        })
+    }
+
+    /// The seats of the other workers, from a random one on.
+    fn victims(&self) -> impl Iterator<Item = &'static Seat> {
+        let count = self.shared.workers();
+        let start = current::random_below(count as u32) as usize;
+        (0..count).map(move |offset| (start + offset) % count).filter_map(|place| self.victim(place))
     }
 
     fn victim(&self, place: usize) -> Option<&'static Seat> {
@@ -400,6 +483,7 @@ impl Worker {
         let now_ns = self.shared.reactor().now_ns();
         current::set_coarse_now(now_ns);
         self.last_look_ns.set(now_ns);
+        self.last_turn_ns.set(now_ns);
         self.polls_left.set(self.polls_per_look.get());
     }
 
@@ -462,14 +546,6 @@ impl Worker {
         self.seat.count_left();
     }
 
-    /// Wakes whoever joins a task that has just completed here. Behind what is queued, not ahead of it: a goroutine
-    /// that awaits a wave of others would else be woken by each of them, one at a time.
-    pub(crate) fn wake_joiner(&self, joiner: Waker) {
-        let outer = self.completing.replace(true);
-        schedule::wake_caught(joiner);
-        self.completing.set(outer);
-    }
-
     /// Offers this thread's place, because it is about to block: a spare thread runs what waits here. `None`: it
     /// has none.
     pub(crate) fn hand_over(&self) -> Option<HandedOver<'_>> {
@@ -511,5 +587,5 @@ fn set_timer_slack(slack: std::time::Duration) {
 /// The poller itself failed: not one socket, but the call that waits for all. There is nobody to return it to.
 #[cold]
 fn report_reactor_error(error: &std::io::Error) {
-    eprintln!("gorust: the reactor failed to wait for events: {error}");
+    report(&format!("gorust: the reactor failed to wait for events: {error}\n"));
 }

@@ -29,6 +29,10 @@ fn bad_values_are_named() {
         text(Builder::new().stack_size(12)),
         "stack_size is 12 bytes; it must be from 65536 (64 KiB) to 4294967296 (4 GiB)"
     );
+    assert_eq!(
+        text(Builder::new().thread_name("a\0b")),
+        "thread_name is \"a\\0b\"; it must not contain a zero byte"
+    );
     assert!(text(Builder::new().stack_size(usize::MAX)).starts_with("stack_size is 18446744073709551615"));
 }
 

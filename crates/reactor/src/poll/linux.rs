@@ -134,6 +134,12 @@ impl Epoll {
     }
 }
 
+pub(super) fn be_punctual() {
+    const SLACK_NS: libc::c_ulong = 1;
+    // SAFETY: PR_SET_TIMERSLACK takes one number and changes nothing but this thread's timers.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS) };
+}
+
 /// The result of a wait; a signal ends it without events.
 fn result(count: libc::c_long) -> io::Result<usize> {
     usize::try_from(count).or_else(|_| match io::Error::last_os_error() {

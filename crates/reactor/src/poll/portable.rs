@@ -31,8 +31,9 @@ impl Portable {
         self.mode == PollMode::Oneshot
     }
 
-    pub(super) fn add(&self, fd: BorrowedFd<'_>, key: u64, unready: Bits) -> io::Result<()> {
-        let interest = if self.disarms() { interest(key, unready) } else { Event::all(key as usize) };
+    pub(super) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let key = key as usize;
+        let interest = if self.disarms() { Event::none(key) } else { Event::all(key) };
         // SAFETY: the callee wants the descriptor deleted before it is closed: `Source` is deregistered by
         // `Async`, which owns the descriptor, before it lets go of it.
         unsafe { self.poller.add_with_mode(fd.as_raw_fd(), interest, self.mode) }

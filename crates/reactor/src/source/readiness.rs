@@ -75,7 +75,7 @@ impl Bits {
     /// The slot belongs to a source.
     const ALIVE: Self = Self(128);
 
-    pub(crate) const READY: Self = Self(Self::READABLE.0 | Self::WRITABLE.0);
+    const READY: Self = Self(Self::READABLE.0 | Self::WRITABLE.0);
 
     #[inline]
     pub(crate) const fn contains(self, other: Self) -> bool {
@@ -193,9 +193,12 @@ impl Readiness {
         }
     }
 
-    /// Begins a registration, with `bits` known. Returns its generation.
-    pub(crate) fn occupy(&self, bits: Bits) -> u32 {
-        let word = self.update(|word| Some(Word((word.0 >> 32) << 32).with(bits | Bits::ALIVE)));
+    /// Begins a registration, and returns its generation.
+    ///
+    /// The descriptor is taken for ready: if it is not, the first call finds out, and if it is, that call needs no
+    /// event.
+    pub(crate) fn occupy(&self) -> u32 {
+        let word = self.update(|word| Some(Word((word.0 >> 32) << 32).with(Bits::READY | Bits::ALIVE)));
         let (Ok(word) | Err(word)) = word;
         word.generation()
     }
@@ -369,7 +372,7 @@ mod model {
     /// is in the kernel.
     fn a_reader_and_an_event(wait: fn(&Readiness, &Waker) -> Option<Ready>) {
         let shared = Arc::new((Readiness::new(), AtomicU64::new(0)));
-        shared.0.occupy(Bits::READY);
+        shared.0.occupy();
         let kernel = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             // Ordering: Relaxed here and below; the readiness word alone carries the message.
@@ -402,9 +405,37 @@ mod model {
         a_reader_and_an_event(|readiness, waker| readiness.wait_in_list(Direction::Read, waker, &mut None));
     }
 
+    /// Two tasks wait for one direction, one in the cell and one in the list, while an event comes in.
+    fn two_readers_and_an_event() {
+        let shared = Arc::new(Readiness::new());
+        shared.occupy();
+        let ready = shared.ready(Direction::Read).unwrap();
+        shared.would_block(Direction::Read, ready);
+        let kernel = Arc::clone(&shared);
+        let event = thread::spawn(move || {
+            let mut wakers = Vec::new();
+            kernel.announce(1, Bits::READABLE, &mut wakers);
+            wakers.into_iter().for_each(Waker::wake);
+        });
+        fn reader(readiness: &Readiness) -> (bool, std::sync::Arc<Woken>) {
+            let woken = std::sync::Arc::new(Woken::default());
+            let ready = readiness.wait(Direction::Read, &Waker::from(std::sync::Arc::clone(&woken)));
+            (ready.is_some(), woken)
+        }
+        let other = Arc::clone(&shared);
+        let second = thread::spawn(move || reader(&other));
+        let first = reader(&shared);
+        event.join().unwrap();
+        for (ready, woken) in [first, second.join().unwrap()] {
+            assert!(ready || *woken.0.lock().unwrap() == 1, "a reader waits and nobody wakes it");
+        }
+    }
+
     #[test]
     fn readiness_loses_no_event() {
-        for (name, body) in [("cell", in_the_cell as fn()), ("list", in_the_list)] {
+        for (name, body) in
+            [("cell", in_the_cell as fn()), ("list", in_the_list), ("both", two_readers_and_an_event)]
+        {
             let executions = model(body);
             println!("readiness, {name}: {executions} executions");
             assert!(executions > 1);

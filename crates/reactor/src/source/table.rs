@@ -74,8 +74,8 @@ impl Table {
         self.segments.get(segment)?.get()?.get(position)
     }
 
-    /// Gives out a slot in which `bits` are known; `None` if the table is closed.
-    fn insert(&self, bits: Bits) -> Option<(&Slot, u32, u32)> {
+    /// Gives out a slot; `None` if the table is closed.
+    fn insert(&self) -> Option<(&Slot, u32, u32)> {
         let mut free = self.free.lock();
         if free.closed {
             return None;
@@ -90,7 +90,7 @@ impl Table {
             std::iter::repeat_with(slot).take(FIRST_SEGMENT << segment).collect()
         });
         let slot = &segment[position];
-        let generation = slot.readiness.occupy(bits);
+        let generation = slot.readiness.occupy();
         // Ordering: Relaxed, as in `alive`.
         self.alive.fetch_add(1, Ordering::Relaxed);
         Some((slot, index, generation))
@@ -161,15 +161,15 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Registers `fd` with `reactor`, both directions, with `bits` taken for known.
-    pub(crate) fn register(reactor: &'static Reactor, fd: BorrowedFd<'_>, bits: Bits) -> io::Result<Self> {
-        let Some((slot, index, generation)) = reactor.sources().insert(bits) else { return Err(shut_down()) };
+    /// Registers `fd` with `reactor`, in both directions.
+    pub(crate) fn register(reactor: &'static Reactor, fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let Some((slot, index, generation)) = reactor.sources().insert() else { return Err(shut_down()) };
         let source = Self { reactor, slot, index, generation };
         let poll = reactor.poll();
         if poll.disarms() {
             *slot.armed.lock() = Some(fd.as_raw_fd());
         }
-        match poll.add(fd, source.key(), slot.readiness.unready()) {
+        match poll.add(fd, source.key()) {
             Ok(()) => {
                 reactor.count_registration();
                 Ok(source)

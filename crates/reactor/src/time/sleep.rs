@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Instant,
-    timer::{Armed, Outcome},
+    timer::{Armed, Look},
 };
 use gorust_primitives::current::{Reason, poll_proceed, waits};
 use std::{
@@ -30,26 +30,13 @@ use std::{
 /// # Examples
 ///
 /// ```
-/// # use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread};
-/// # struct Unpark(thread::Thread);
-/// # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-/// #     let mut future = pin!(future);
-/// #     loop {
-/// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-/// #             Poll::Ready(output) => return output,
-/// #             Poll::Pending => thread::park(),
-/// #         }
-/// #     }
-/// # }
 /// use gorust_reactor::time::{Duration, Instant, sleep};
 ///
-/// # block_on(async {
+/// futures::executor::block_on(async {
 /// let start = Instant::now();
 /// sleep(Duration::from_millis(2)).await;
 /// assert!(start.elapsed() >= Duration::from_millis(2));
-/// # });
+/// });
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
@@ -131,11 +118,29 @@ impl Sleep {
     }
 
     /// Returns when the sleep ends, slack included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::time::{Duration, Instant, sleep};
+    ///
+    /// let start = Instant::now();
+    /// assert!(sleep(Duration::from_secs(1)).deadline() >= start + Duration::from_secs(1));
+    /// ```
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
     /// Whether the time has come, polled or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::time::{Duration, sleep};
+    ///
+    /// assert!(sleep(Duration::ZERO).is_elapsed());
+    /// assert!(!sleep(Duration::from_secs(60)).is_elapsed());
+    /// ```
     pub fn is_elapsed(&self) -> bool {
         matches!(self.state, State::Done) || self.deadline <= Instant::now()
     }
@@ -144,13 +149,13 @@ impl Sleep {
     #[inline]
     pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            match &self.state {
+            match &mut self.state {
                 State::Done => return Poll::Ready(()),
                 State::Armed(armed) => match armed.look(cx.waker()) {
-                    Outcome::Waiting => return Poll::Pending,
-                    Outcome::Fired => self.state = State::Done,
+                    Look::Waiting => return Poll::Pending,
+                    Look::Fired => self.state = State::Done,
                     // Whoever drove the timer is gone; somebody else drives the next one.
-                    Outcome::Closed => self.state = State::Unchecked,
+                    Look::Closed => self.state = State::Unchecked,
                 },
                 State::Unchecked if self.deadline <= Instant::now() => self.state = State::Done,
                 State::Unchecked | State::New => {

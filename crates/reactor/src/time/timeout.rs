@@ -32,25 +32,12 @@ use std::{
 /// # Examples
 ///
 /// ```
-/// # use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread};
-/// # struct Unpark(thread::Thread);
-/// # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
-/// # fn block_on<F: Future>(future: F) -> F::Output {
-/// #     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-/// #     let mut future = pin!(future);
-/// #     loop {
-/// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-/// #             Poll::Ready(output) => return output,
-/// #             Poll::Pending => thread::park(),
-/// #         }
-/// #     }
-/// # }
 /// use gorust_reactor::time::{Duration, sleep, timeout};
 ///
-/// # block_on(async {
+/// futures::executor::block_on(async {
 /// assert_eq!(timeout(Duration::from_secs(1), async { 5 }).await, Ok(5));
 /// assert!(timeout(Duration::from_millis(1), std::future::pending::<()>()).await.is_err());
-/// # });
+/// });
 /// ```
 #[track_caller]
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
@@ -98,6 +85,15 @@ pin_project! {
 
 impl<F> Timeout<F> {
     /// Returns when the time is up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::time::{Instant, timeout_at};
+    ///
+    /// let at = Instant::now();
+    /// assert_eq!(timeout_at(at, std::future::pending::<()>()).deadline(), at);
+    /// ```
     pub fn deadline(&self) -> Instant {
         self.sleep.deadline()
     }
@@ -119,6 +115,14 @@ impl<F: Future> Future for Timeout<F> {
 }
 
 /// The time was up before the future was ready.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_reactor::time::Elapsed;
+///
+/// assert_eq!(std::io::Error::from(Elapsed).kind(), std::io::ErrorKind::TimedOut);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 

@@ -11,17 +11,21 @@ use std::{fmt, task::Waker};
 /// A timer that is armed, or has fired; dropping it cancels it.
 pub(crate) struct Armed {
     shard: &'static Shard,
+    /// Its slot, or [`RELEASED`].
     index: u32,
+    _room: Room,
 }
 
-/// What became of a timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Fired,
-    Waiting,
-    /// Its reactor was closed before: arm another one.
-    Closed,
+/// A byte with one value: the others are room for the variants of an enum around [`Armed`], which then costs a
+/// sleeping goroutine no word more.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Room {
+    Armed,
 }
+
+/// No slot.
+const RELEASED: u32 = u32::MAX;
 
 impl Armed {
     /// Arms a timer in the calling thread's shard.
@@ -34,7 +38,7 @@ impl Armed {
                     if here.is_foreign() {
                         here.reactor.deadline_from_outside(deadline);
                     }
-                    return Self { shard: here.shard, index };
+                    return Self::of(here.shard, index);
                 }
                 Err(waker) => waker,
             },
@@ -52,7 +56,7 @@ impl Armed {
             match shard.arm(deadline, waker) {
                 Ok(index) => {
                     reactor.deadline_from_outside(deadline);
-                    return Self { shard, index };
+                    return Self::of(shard, index);
                 }
                 // Closed in this moment: the next one will be another.
                 Err(refused) => waker = refused,
@@ -60,20 +64,26 @@ impl Armed {
         }
     }
 
-    /// Looks whether it has fired; if not, makes sure that `waker` will be woken.
     #[inline]
-    pub(crate) fn look(&self, waker: &Waker) -> Outcome {
-        match self.shard.look(self.index, waker) {
-            Look::Fired => Outcome::Fired,
-            Look::Waiting => Outcome::Waiting,
-            Look::Closed => Outcome::Closed,
+    fn of(shard: &'static Shard, index: u32) -> Self {
+        Self { shard, index, _room: Room::Armed }
+    }
+
+    /// Looks whether it has fired; if not, makes sure that `waker` will be woken. Not to be called again after it
+    /// has found something else than waiting.
+    #[inline]
+    pub(crate) fn look(&mut self, waker: &Waker) -> Look {
+        let look = self.shard.look(self.index, waker);
+        if look != Look::Waiting {
+            self.index = RELEASED;
         }
+        look
     }
 
     /// Cancels it. Returns whether it had not fired.
     #[inline]
     fn cancel(self) -> bool {
-        let Self { shard, index } = self;
+        let Self { shard, index, .. } = self;
         std::mem::forget(self);
         shard.release(index) == Released::Waiting
     }
@@ -82,7 +92,9 @@ impl Armed {
 impl Drop for Armed {
     #[inline]
     fn drop(&mut self) {
-        self.shard.release(self.index);
+        if self.index != RELEASED {
+            self.shard.release(self.index);
+        }
     }
 }
 
@@ -125,6 +137,15 @@ impl Alarm {
 
     /// Cancels the alarm. Returns whether it had not fired: `true` means that the waker will not be woken, `false`
     /// that it has been or is being woken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{clock::Instant, timer::Alarm};
+    /// use std::task::Waker;
+    ///
+    /// assert!(Alarm::at(Instant::FAR_FUTURE, Waker::noop().clone()).cancel());
+    /// ```
     #[inline]
     pub fn cancel(self) -> bool {
         self.0.is_none_or(Armed::cancel)

@@ -70,12 +70,15 @@ mod model {
             }
         });
         let mut slept_until = NEVER;
-        for _ in 0..2 {
+        for last in [false, true] {
             horizon.0.announce();
             // Ordering: Relaxed, as above.
             slept_until = horizon.1.load(Ordering::Relaxed);
             horizon.0.sleep_until(slept_until);
             // The last sleep is the one that is not over when we look.
+            if !last {
+                horizon.0.awake();
+            }
         }
         thread.join().unwrap();
         // Ordering: Relaxed, the join orders it.

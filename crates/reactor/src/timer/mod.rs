@@ -9,7 +9,8 @@ pub(crate) mod shard;
 mod slab;
 
 pub use alarm::Alarm;
-pub(crate) use alarm::{Armed, Outcome};
+pub(crate) use alarm::Armed;
+pub(crate) use shard::Look;
 
 /// No deadline: later than every other.
 pub(crate) const NEVER: u64 = u64::MAX;

@@ -25,7 +25,9 @@ const DEAD_MIN: usize = 64;
 /// An empty slab of more slots than this gives its memory back.
 const KEPT_SLOTS: usize = 4096;
 
+/// Aligned so that no two workers write to one pair of cache lines.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Shard {
     /// The earliest deadline, or earlier (its timer may have been cancelled); [`NEVER`] if there is none.
     /// Invariant: written under the lock only, and never later than the deadline of a timer that waits.
@@ -53,7 +55,7 @@ pub(crate) enum Released {
     Waiting,
 }
 
-/// What a handle finds when it looks after its timer.
+/// What a handle finds when it looks after its timer. Unless it waits, its slot is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     Fired,
@@ -116,11 +118,11 @@ impl Shard {
         let mut clone = None;
         loop {
             let mut timers = self.timers.lock();
-            if timers.slab.place(index) == Where::Fired {
-                return Look::Fired;
-            }
-            if timers.closed {
-                return Look::Closed;
+            let fired = timers.slab.place(index) == Where::Fired;
+            if fired || timers.closed {
+                // The waker is gone: it was taken when the timer fired, or when the shard was closed.
+                timers.release(index);
+                return if fired { Look::Fired } else { Look::Closed };
             }
             let held = timers.slab.waker(index);
             if held.as_ref().is_some_and(|held| held.will_wake(waker)) {
@@ -288,5 +290,162 @@ impl Timers {
 impl std::fmt::Debug for Timers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Timers")
+    }
+}
+
+#[cfg(all(test, not(any(gorust_loom, gorust_shuttle))))]
+mod tests {
+    use super::*;
+    use gorust_primitives::rng::Rng;
+    use std::{
+        collections::BTreeMap,
+        sync::{
+            Arc,
+            mpsc::{Receiver, Sender, channel},
+        },
+        task::Wake,
+    };
+
+    /// Says its number when it is woken.
+    struct Tell(u64, Sender<u64>);
+
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            self.1.send(self.0).unwrap();
+        }
+    }
+
+    fn noop() -> Waker {
+        Waker::noop().clone()
+    }
+
+    #[test]
+    fn a_timer_that_is_cancelled_before_anybody_needs_the_order_never_enters_it() {
+        let shard = Shard::new();
+        for round in 0..100_000 {
+            let index = shard.arm(round + 5, noop()).unwrap();
+            assert_eq!(index, 0, "one slot serves them all");
+            assert_eq!(shard.release(index), Released::Waiting);
+        }
+        let timers = shard.timers.lock();
+        assert_eq!((timers.order.len(), timers.pending.len(), timers.slab.capacity()), (0, 0, 1));
+    }
+
+    #[test]
+    fn dead_entries_are_purged_when_they_are_many() {
+        let shard = Shard::new();
+        let indices: Vec<u32> = (0..10_000).map(|at| shard.arm(1_000 + at, noop()).unwrap()).collect();
+        assert!(!shard.settle());
+        for &index in &indices[1..] {
+            shard.release(index);
+            let timers = shard.timers.lock();
+            assert!(timers.dead <= DEAD_MIN || timers.dead <= timers.order.len() / 4);
+        }
+        assert!(shard.timers.lock().order.len() <= DEAD_MIN * 2);
+        shard.release(indices[0]);
+        assert!(shard.settle());
+        assert_eq!(shard.next(), NEVER);
+        assert_eq!(shard.timers.lock().slab.capacity(), 0, "an empty slab keeps no memory");
+    }
+
+    #[test]
+    fn a_cancelled_timer_does_not_fire_for_the_next_owner_of_its_slot() {
+        let shard = Shard::new();
+        let first = shard.arm(10, noop()).unwrap();
+        shard.settle();
+        shard.release(first);
+        let second = shard.arm(20, noop()).unwrap();
+        assert_eq!(second, first);
+        let mut wakers = Vec::new();
+        shard.fire(15, &mut wakers);
+        assert!(wakers.is_empty());
+        assert_eq!(shard.look(second, Waker::noop()), Look::Waiting);
+        assert_eq!(shard.next(), 20);
+        shard.fire(20, &mut wakers);
+        assert_eq!((wakers.len(), shard.look(second, Waker::noop())), (1, Look::Fired));
+        assert!(shard.is_empty(), "who finds it fired has released it");
+    }
+
+    #[test]
+    fn one_call_fires_a_bounded_number_and_says_that_more_are_due() {
+        let shard = Shard::new();
+        for _ in 0..FIRE_BATCH + 1 {
+            shard.arm(7, noop()).unwrap();
+        }
+        let mut wakers = Vec::new();
+        shard.fire(6, &mut wakers);
+        assert_eq!(wakers.len(), 0);
+        shard.fire(7, &mut wakers);
+        assert_eq!((wakers.len(), shard.next()), (FIRE_BATCH, 7));
+        shard.fire(7, &mut wakers);
+        assert_eq!((wakers.len(), shard.next()), (FIRE_BATCH + 1, NEVER));
+    }
+
+    /// The shard against a map, under random operations: what fires, when, and what each call says.
+    #[test]
+    fn random_operations_do_what_a_map_does() {
+        for seed in 0..200 {
+            let rng = Rng::new(seed);
+            let shard = Shard::new();
+            let (sender, receiver): (Sender<u64>, Receiver<u64>) = channel();
+            // By number: slot and deadline of those that wait; slot of those that have fired.
+            let (mut waiting, mut fired) = (BTreeMap::<u64, (u32, u64)>::new(), BTreeMap::<u64, u32>::new());
+            let (mut now, mut number) = (1_000, 0);
+            let spread = [3, 100, 10_000][rng.below(3) as usize];
+            for _ in 0..2_000 {
+                match rng.below(10) {
+                    0..5 => {
+                        let deadline = now + u64::from(rng.below(spread));
+                        let waker = Waker::from(Arc::new(Tell(number, sender.clone())));
+                        waiting.insert(number, (shard.arm(deadline, waker).unwrap(), deadline));
+                        number += 1;
+                    }
+                    5..8 => {
+                        let pick = |count: usize| rng.below(count as u32) as usize;
+                        if let Some(key) = waiting.keys().nth(pick(waiting.len())).copied() {
+                            let (index, _) = waiting.remove(&key).unwrap();
+                            assert_eq!(shard.release(index), Released::Waiting);
+                        }
+                        if let Some(key) = fired.keys().nth(pick(fired.len())).copied() {
+                            let index = fired.remove(&key).unwrap();
+                            if rng.below(2) == 0 {
+                                assert_eq!(shard.look(index, Waker::noop()), Look::Fired);
+                            } else {
+                                assert_eq!(shard.release(index), Released::Fired);
+                            }
+                        }
+                    }
+                    8 => {
+                        shard.settle();
+                        let first = waiting.values().map(|&(_, deadline)| deadline).min();
+                        assert_eq!(shard.next(), first.unwrap_or(NEVER));
+                    }
+                    _ => {
+                        now += u64::from(rng.below(spread));
+                        let mut wakers = Vec::new();
+                        while shard.next() <= now {
+                            shard.fire(now, &mut wakers);
+                        }
+                        wakers.into_iter().for_each(Waker::wake);
+                        let mut last = 0;
+                        for number in receiver.try_iter() {
+                            let (index, deadline) = waiting.remove(&number).expect("it was cancelled");
+                            assert!(last <= deadline && deadline <= now, "early, or out of order");
+                            last = deadline;
+                            fired.insert(number, index);
+                        }
+                        assert!(waiting.values().all(|&(_, deadline)| deadline > now), "one is late");
+                    }
+                }
+                assert_eq!(shard.owned(), waiting.len() + fired.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_waiting_timer_costs_forty_bytes() {
+        assert_eq!(size_of::<Entry>(), 16);
+        assert_eq!(size_of::<super::super::slab::Slot>(), 24);
+        assert_eq!(size_of::<crate::time::Sleep>(), 32);
     }
 }

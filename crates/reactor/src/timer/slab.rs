@@ -15,7 +15,7 @@ const FIRED: Place = u32::MAX - 1;
 const NONE: u32 = u32::MAX;
 
 /// 24 bytes. With its [`Entry`] in the order a waiting timer costs 40.
-struct Slot {
+pub(super) struct Slot {
     waker: Option<Waker>,
     /// How often a timer of this slot was cancelled while it was in the order, where it left a dead entry behind:
     /// an entry is the present timer's only if the stamps are equal.

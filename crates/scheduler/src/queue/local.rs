@@ -44,6 +44,16 @@ impl<T> Local<T> {
         self.0.pop()
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        self.0.len()
+    }
+
     /// How many more it holds.
     pub(crate) fn room(&self) -> usize {
         CAPACITY - self.0.len().min(CAPACITY)

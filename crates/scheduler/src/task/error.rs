@@ -6,7 +6,13 @@
 
 use super::raw::Header;
 use crate::table;
-use std::{any::Any, error::Error, fmt, io::Write as _};
+use std::{
+    any::Any,
+    error::Error,
+    fmt,
+    io::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// What happens when a goroutine panics and nobody can see it.
 ///
@@ -147,21 +153,42 @@ impl Drop for PanicBox {
                 );
                 exit_now(&line);
             }
-            PanicPolicy::Isolate => {}
+            PanicPolicy::Isolate => {
+                if let Some(payload) = self.payload.take() {
+                    drop_payload(payload);
+                }
+            }
         }
     }
 }
 
+/// Drops what somebody panicked with. If that panics too, what it panicked with is leaked: it has to end somewhere.
+pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(next);
+    }
+}
+
+/// Writes a line for the operator. A closed stderr is no reason to panic.
+pub(crate) fn report(line: &str) {
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
 /// Ends the process as Go does: at once, no destructors, no exit hooks, code 2.
 pub(crate) fn exit_now(line: &str) -> ! {
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
     #[cfg(unix)]
-    // SAFETY: `_exit` has no requirements and does not return.
-    unsafe {
-        libc::_exit(2)
+    {
+        // Not through std's stderr, whose lock somebody may hold who waits for us.
+        // SAFETY: the bytes are valid for their length; how many were written does not matter any more.
+        unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+        // SAFETY: `_exit` has no requirements and does not return.
+        unsafe { libc::_exit(2) }
     }
     #[cfg(not(unix))]
-    std::process::exit(2)
+    {
+        report(line);
+        std::process::exit(2)
+    }
 }
 
 /// Prints a panic where it happened and makes it an error that will not get lost.
@@ -173,8 +200,8 @@ pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) ->
         record.spawned_at(),
         message(&*payload)
     );
-    // One write, so that lines of several goroutines do not mix; a closed stderr is no reason to panic again.
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    // One write, so that lines of several goroutines do not mix.
+    report(&line);
     let goroutine = record.id();
     JoinError {
         goroutine,

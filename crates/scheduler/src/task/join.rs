@@ -2,14 +2,17 @@
 
 use super::{
     error::JoinError,
-    raw::{Header, TaskRef, drop_output, release, take_output, task_of, waker_of},
+    raw::{Header, TaskRef, drop_output, release, take_output, task_of, wake},
     state::Detach,
 };
+use crate::schedule;
 use gorust_primitives::current::{self, Reason};
 use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem::ManuallyDrop,
+    panic::{RefUnwindSafe, UnwindSafe},
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, Waker, ready},
@@ -52,20 +55,27 @@ impl Joiner {
         }
     }
 
-    pub(super) fn into_waker(self) -> Waker {
-        let joiner = std::mem::ManuallyDrop::new(self);
+    /// Wakes the joiner: behind what is queued, not ahead of it. A goroutine that awaits a wave of others would else
+    /// be woken by each of them, one at a time.
+    pub(super) fn wake(self) {
+        let joiner = ManuallyDrop::new(self);
         match joiner.foreign() {
             // SAFETY: the box came from `new` and is used once, since the joiner is not dropped.
-            Some(boxed) => *unsafe { Box::from_raw(boxed.as_ptr()) },
-            // SAFETY: the joiner's reference goes to the waker.
-            None => unsafe { waker_of(joiner.0.cast()) },
+            Some(boxed) => schedule::wake_caught(*unsafe { Box::from_raw(boxed.as_ptr()) }),
+            // SAFETY: the joiner's reference is used up.
+            None => unsafe { wake(joiner.0.cast(), schedule::schedule_behind) },
         }
     }
 }
 
 impl Drop for Joiner {
     fn drop(&mut self) {
-        drop(Self(self.0).into_waker());
+        match self.foreign() {
+            // SAFETY: the box came from `new` and is used once.
+            Some(boxed) => drop(unsafe { Box::from_raw(boxed.as_ptr()) }),
+            // SAFETY: the joiner's reference.
+            None => unsafe { release(self.0.cast(), 1) },
+        }
     }
 }
 
@@ -113,6 +123,9 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: `&JoinHandle` gives no access to the output.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
 impl<T> Unpin for JoinHandle<T> {}
+// A panic of the goroutine is caught, and what it left behind is dropped: there is nothing half-done to see.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
     /// # Safety
@@ -227,7 +240,11 @@ impl<T> Future for JoinHandle<T> {
                 let slot = unsafe { &mut *task.joiner.get() };
                 match slot {
                     Some(joiner) if joiner.will_wake(cx.waker()) => {}
-                    _ => *slot = Some(Joiner::new(cx.waker())),
+                    _ => {
+                        // Empty while user code runs, which may panic: an empty slot needs nobody to clean it up.
+                        drop(slot.take());
+                        *slot = Some(Joiner::new(cx.waker()));
+                    }
                 }
                 if task.state.set_join_waker() {
                     current::waits(Reason::Join, task.record.spawned_at());

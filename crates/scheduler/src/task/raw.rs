@@ -16,7 +16,7 @@ use super::{
     memory,
     state::{Parked, Start, State, Wake},
 };
-use crate::{schedule, worker};
+use crate::schedule;
 use gorust_primitives::current::{self, Record};
 use std::{
     alloc::Layout,
@@ -144,7 +144,9 @@ impl<F: Future> Cell<F> {
                 let error = panic_in_goroutine(unsafe { header.as_ref() }, payload);
                 if !polled {
                     // SAFETY: initialised, owned, and not touched again; it panicked while it was polled.
-                    unsafe { Self::drop_future(header, future) };
+                    let second = unsafe { Self::drop_future(header, future) };
+                    // It was printed; the handle tells of the first.
+                    second.into_iter().for_each(|mut second| second.seen());
                 }
                 Err(error)
             }
@@ -154,18 +156,16 @@ impl<F: Future> Cell<F> {
         Poll::Ready(())
     }
 
-    /// Drops the future; a panic in its destructor is reported and goes no further.
+    /// Drops the future. A panic in its destructor is printed, and returned.
     ///
     /// # Safety
     ///
     /// `header` heads a live `Cell<F>`, `future` is its future, initialised, and is not touched again.
-    unsafe fn drop_future(header: NonNull<Header>, future: *mut F) {
+    unsafe fn drop_future(header: NonNull<Header>, future: *mut F) -> Option<JoinError> {
         // SAFETY: as the caller promises.
         let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { future.drop_in_place() }));
-        if let Err(payload) = dropped {
-            // SAFETY: the cell is live, as the caller promises. The error is dropped at once: nobody can see it.
-            drop(panic_in_goroutine(unsafe { header.as_ref() }, payload));
-        }
+        // SAFETY: the cell is live, as the caller promises.
+        dropped.err().map(|payload| panic_in_goroutine(unsafe { header.as_ref() }, payload))
     }
 
     /// # Safety
@@ -175,10 +175,10 @@ impl<F: Future> Cell<F> {
         // SAFETY: the cell is live, as the caller promises.
         let future = unsafe { Self::stage::<F>(header) };
         // SAFETY: the caller owns the stage, which holds the future; the output takes its place below.
-        unsafe { Self::drop_future(header, future) };
+        let panicked = unsafe { Self::drop_future(header, future) };
         // SAFETY: the cell is live, as the caller promises.
         let id = unsafe { header.as_ref() }.record.id();
-        let result = Err(JoinError::canceled(id));
+        let result = Err(panicked.unwrap_or_else(|| JoinError::canceled(id)));
         // SAFETY: the stage is owned, large enough for either, and the future in it is dropped.
         unsafe { future.cast::<Result<F::Output, JoinError>>().write(result) };
     }
@@ -307,7 +307,7 @@ impl TaskRef {
         unsafe { self.0.as_ref() }
     }
 
-    /// Drops the task's future at its next await point; now, if it waits and this thread may do it.
+    /// Has the task's future dropped at its next await point: by a worker, soon, if it waits.
     pub(crate) fn abort(&self) {
         if let Wake::Schedule = self.header().state.abort() {
             // The transition has made a Runnable, with a reference of its own.
@@ -459,11 +459,7 @@ unsafe fn complete(header: NonNull<Header>) {
         // SAFETY: rule Joiner: published, so it is ours from completion on.
         let joiner = unsafe { (*task.joiner.get()).take() };
         if let Some(joiner) = joiner {
-            let waker = joiner.into_waker();
-            worker::with_current(|worker| match worker {
-                Some(worker) => worker.wake_joiner(waker),
-                None => schedule::wake_caught(waker),
-            });
+            joiner.wake();
         }
     }
     if completed.drop_output {
@@ -482,16 +478,6 @@ pub(super) fn task_of(waker: &Waker) -> Option<NonNull<Header>> {
     std::ptr::eq(waker.vtable(), &WAKER_VTABLE)
         .then(|| NonNull::new(waker.data().cast_mut().cast::<Header>()))
         .flatten()
-}
-
-/// The waker of a task.
-///
-/// # Safety
-///
-/// The caller gives one reference to the task to the waker.
-pub(super) unsafe fn waker_of(header: NonNull<Header>) -> Waker {
-    // SAFETY: the vtable is the one for this data, and its reference is the caller's.
-    unsafe { Waker::from_raw(raw_waker(header)) }
 }
 
 fn raw_waker(header: NonNull<Header>) -> RawWaker {
@@ -521,11 +507,21 @@ unsafe fn waker_clone(data: *const ()) -> RawWaker {
 unsafe fn waker_wake(data: *const ()) {
     // SAFETY: as the contract of the four says.
     let header = unsafe { waker_header(data) };
-    // SAFETY: the waker's reference keeps it live up to the transition, which may give it away.
+    // SAFETY: the waker's reference is used up.
+    unsafe { wake(header, schedule::schedule) };
+}
+
+/// Wakes a task, and has it queued by `schedule` if that is due.
+///
+/// # Safety
+///
+/// The caller gives one reference to the task away.
+pub(super) unsafe fn wake(header: NonNull<Header>, schedule: impl FnOnce(Runnable)) {
+    // SAFETY: the caller's reference keeps it live up to the transition, which may give it away.
     let task = unsafe { header.as_ref() };
     let free = task.vtable.free;
     match task.state.wake() {
-        Wake::Schedule => schedule::schedule(Runnable(header)),
+        Wake::Schedule => schedule(Runnable(header)),
         Wake::Nothing => {}
         // SAFETY: the transition released the last reference, as in `release`.
         Wake::Free => unsafe { free(header) },

@@ -1,0 +1,3 @@
+module gorust.dev/benches
+
+go 1.25

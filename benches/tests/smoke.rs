@@ -1,0 +1,73 @@
+//! Every load of every Rust peer runs and finds its sums right, at a small fraction of its counts; and the driver
+//! makes a page of what they say.
+
+use std::{fs, path::PathBuf, process::Command};
+
+fn scratch(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Runs the driver on the programs that Cargo has built beside it, and returns what it prints.
+fn compare(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_compare"))
+        .args(["--no-build", "--scale", "0.002", "--timeout", "60"])
+        .args(args)
+        .output()
+        .expect("the driver starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "compare {args:?}: {}\n{errors}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The driver fails if any run fails, so that what remains to be asked is how many loads there were.
+fn runs_its_loads(peer: &str, at_least: usize) {
+    let json = scratch(&format!("{peer}.json"));
+    compare(&["--rounds", "1", "--peers", peer, "--json", json.to_str().unwrap()]);
+    let run: serde_json::Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
+    let samples = run["samples"].as_array().unwrap();
+    assert!(samples.len() >= at_least, "{peer} ran {} loads", samples.len());
+    for sample in samples {
+        assert!(sample["value"].as_f64().is_some() && sample["wall_s"].as_f64() > Some(0.0), "{sample}");
+    }
+}
+
+#[test]
+fn gorust_runs_its_loads() {
+    runs_its_loads("gorust", 35);
+}
+
+#[test]
+fn tokio_runs_its_loads() {
+    runs_its_loads("tokio", 35);
+}
+
+#[test]
+fn smol_runs_its_loads() {
+    runs_its_loads("smol", 35);
+}
+
+#[test]
+fn the_bare_loop_runs() {
+    runs_its_loads("epoll", 1);
+}
+
+#[test]
+fn channels_of_other_crates_run() {
+    for peer in ["flume", "kanal", "crossfire", "async-channel"] {
+        runs_its_loads(peer, 5);
+    }
+}
+
+#[test]
+fn a_page_is_made_again_from_its_samples() {
+    let [json, first, second] = ["samples.json", "first.md", "second.md"].map(scratch);
+    let [json_path, first_path, second_path] = [&json, &first, &second].map(|path| path.to_str().unwrap());
+    let args = ["--loads", "spawn_join,fork", "--peers", "tokio,smol", "--rounds", "2"];
+    let text = compare(&[&args[..], &["--json", json_path, "--markdown", first_path]].concat());
+    assert!(text.contains("[spawn_join, ns]") && text.contains("[fork, ms]"), "{text}");
+    compare(&["--from", json_path, "--markdown", second_path]);
+    let page = fs::read_to_string(first).unwrap();
+    assert!(page.contains("### spawn+join, waves of 1,000 from a task"), "{page}");
+    assert!(page.contains("| tokio |") && page.contains("| smol |"), "{page}");
+    assert_eq!(page, fs::read_to_string(second).unwrap());
+}

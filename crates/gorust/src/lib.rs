@@ -1,0 +1,208 @@
+//! Go's concurrency on Rust futures: goroutines, channels, wait groups and contexts, under Go's names and with Go's
+//! behaviour.
+//!
+//! ```
+//! use gorust::prelude::*;
+//!
+//! #[gorust::main]
+//! async fn main() {
+//!     let (squares, inbox) = chan(0);
+//!     for n in 1..=3 {
+//!         let squares = squares.clone();
+//!         go(async move { squares.send(n * n).await });
+//!     }
+//!     drop(squares);
+//!     while let Some(square) = inbox.recv().await {
+//!         println!("{square}");
+//!     }
+//! }
+//! ```
+//!
+//! # Where to start
+//!
+//! | in Go | here |
+//! |---|---|
+//! | `go f(x)` | [`go`]`(f(x))`, which gives back a [`JoinHandle`] to wait for, to abort, or to drop |
+//! | `make(chan T, n)`, `make(chan T)` | [`chan`](chan())`::<T>(n)`, `chan::<T>(0)` |
+//! | `v, ok := <-ch`, `for v := range ch` | `rx.recv().await`, `while let Some(v) = rx.recv().await` |
+//! | `ch <- v`, `close(ch)` | `tx.send(v).await`, `tx.close()` or dropping the last sender |
+//! | `sync.WaitGroup`, `sync.Mutex` | [`WaitGroup`], [`sync::Mutex`] |
+//! | `context.WithTimeout(ctx, d)` | [`Context::with_timeout`] |
+//! | `time.Sleep(d)` | [`sleep`]`(d).await` |
+//! | `runtime.NumGoroutine()`, `runtime.NumCPU()` | [`runtime::num_goroutines`], [`runtime::num_cpu`] |
+//! | `net.Listen("tcp", a)`, `net.Dial("tcp", a)` | [`net::TcpListener::bind`], [`net::TcpStream::connect`] |
+//! | `func main()` | [`#[gorust::main]`](macro@main) on `async fn main()` |
+//!
+//! Everything works on any thread. Where no runtime is current, in a plain thread, in a library, inside another
+//! executor, `go`, sleeps and sockets use the global one, and the first of them starts it.
+//!
+//! # Dropping a future
+//!
+//! What Go cannot do, every `await` here can: be given up. Each operation says under *Cancel safety* what that means;
+//! none of them loses a value, a lock or a wake-up that was already granted.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | *(none yet)* | everything below is always there |
+
+#![forbid(unsafe_code)]
+
+pub use futures_util::{join, try_join};
+pub use gorust_macros::main;
+#[doc(inline)]
+pub use gorust_scheduler::{
+    AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, go, runtime, spawn, task,
+    yield_now,
+};
+#[doc(inline)]
+pub use gorust_sync::chan;
+pub use prelude::*;
+
+/// What a program names most: `use gorust::prelude::*;`.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::prelude::*;
+///
+/// gorust::block_on(async {
+///     let late = timeout(Duration::from_millis(5), sleep(Duration::from_secs(3600))).await;
+///     assert!(late.is_err());
+/// });
+/// ```
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::{
+        chan,
+        context::Context,
+        go,
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::WaitGroup,
+        time::{Duration, sleep, timeout},
+    };
+}
+
+/// Primitives for goroutines that share something; the page of each says when to take it.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{prelude::*, sync::Mutex};
+/// use std::sync::Arc;
+///
+/// gorust::block_on(async {
+///     let (wg, total) = (WaitGroup::new(), Arc::new(Mutex::new(0)));
+///     for n in 1..=10 {
+///         let total = Arc::clone(&total);
+///         wg.go(async move { *total.lock().await += n });
+///     }
+///     wg.wait().await;
+///     assert_eq!(*total.lock().await, 55);
+/// });
+/// ```
+pub mod sync {
+    #[doc(inline)]
+    pub use gorust_sync::{mutex::*, wait_group::*};
+}
+
+/// Telling goroutines to stop: cancelling, deadlines, and why.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{context::ContextError, prelude::*};
+///
+/// gorust::block_on(async {
+///     let ctx = Context::background().with_timeout(Duration::from_millis(5));
+///     let outcome = ctx.run(sleep(Duration::from_secs(3600))).await;
+///     assert_eq!(outcome, Err(ContextError::DeadlineExceeded));
+/// });
+/// ```
+pub mod context {
+    #[doc(inline)]
+    pub use gorust_sync::context::*;
+}
+
+/// Sleeping, waiting with a limit, and the clock.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::time::{Duration, Instant, sleep};
+///
+/// gorust::block_on(async {
+///     let start = Instant::now();
+///     sleep(Duration::from_millis(5)).await;
+///     assert!(start.elapsed() >= Duration::from_millis(5));
+/// });
+/// ```
+pub mod time {
+    #[doc(inline)]
+    pub use gorust_reactor::{clock::Instant, time::*};
+    #[doc(no_inline)]
+    pub use std::time::Duration;
+}
+
+/// TCP.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{net::{TcpListener, TcpStream}, prelude::*};
+///
+/// gorust::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let address = listener.local_addr()?;
+///     go(async move {
+///         let (mut stream, _peer) = listener.accept().await?;
+///         stream.write_all(b"hello").await
+///     });
+///     let mut text = String::new();
+///     TcpStream::connect(address).await?.read_to_string(&mut text).await?;
+///     assert_eq!(text, "hello");
+///     Ok::<(), std::io::Error>(())
+/// })
+/// .unwrap();
+/// ```
+pub mod net {
+    #[doc(inline)]
+    pub use gorust_os::net::*;
+    #[doc(inline)]
+    pub use gorust_reactor::Async;
+}
+
+/// Reading and writing: the traits and helpers of the `futures` crates, which gorust's sockets implement.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::io::{AsyncReadExt, copy};
+///
+/// gorust::block_on(async {
+///     let mut sink = Vec::new();
+///     let count = copy((&b"one "[..]).chain(&b"two"[..]), &mut sink).await.unwrap();
+///     assert_eq!((count, &sink[..]), (7, &b"one two"[..]));
+/// });
+/// ```
+pub mod io {
+    #[doc(no_inline)]
+    pub use futures_util::io::{
+        AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
+        BufWriter, copy, copy_buf,
+    };
+}
+
+/// What the macros' code calls. No part of the contract.
+#[doc(hidden)]
+pub mod __private {
+    pub use gorust_scheduler::{
+        PanicPolicy,
+        main::{MainOptions, run as run_main, run_local as run_main_local},
+    };
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,66 @@
+//! The attribute macros of gorust, to be used through the facade. This crate only writes code; what that code calls
+//! is `gorust::__private`.
+//!
+//! `main_attr.rs` is `#[gorust::main]`; `duration.rs` reads `"1m30s"` as Go does.
+
+#![forbid(unsafe_code)]
+
+mod duration;
+mod main_attr;
+
+use proc_macro::TokenStream;
+
+/// Runs `async fn main` as a goroutine: the program ends when it returns.
+///
+/// `main` is an ordinary goroutine on one of the runtime's workers, so that handing a value to another goroutine
+/// costs it what it costs any of them. When it returns, the process ends as in Go: other goroutines are not waited
+/// for. It may return whatever a `main` may return ([`Termination`](std::process::Termination)): nothing, an
+/// `ExitCode`, a `Result` whose error is printed.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `workers = 4` | how many threads run goroutines; as many as the process may use CPUs unless said |
+/// | `panic = "isolate"` | a panic nobody looks at is only reported; `"exit"`, the default, ends the process with code 2 |
+/// | `grace = "5s"` | how long goroutines may take to end after `main` has returned; none unless said |
+/// | `local` | `main` stays on the thread it began on, so its future need not be [`Send`] |
+/// | `crate = "path"` | where to find gorust, if it is not called `gorust` |
+///
+/// Durations are written as Go's: `"300ms"`, `"1.5s"`, `"1m30s"`.
+///
+/// # Panics
+///
+/// A panic in `main` is printed and the process ends with code 101, as any Rust program does.
+///
+/// # Go
+///
+/// `func main()`, which cannot wait for a grace period or report an error.
+///
+/// # Examples
+///
+/// ```standalone_crate
+/// # extern crate self as gorust;
+/// # pub use gorust_macros::main;
+/// # pub mod __private {
+/// #     use std::{pin::pin, process::ExitCode, task::{Context, Poll, Waker}};
+/// #     pub struct MainOptions { pub workers: Option<usize>, pub panic: Option<()>,
+/// #         pub grace: Option<std::time::Duration>, pub site: &'static std::panic::Location<'static> }
+/// #     pub fn run_main(_: MainOptions, future: impl Future<Output = ExitCode>) -> ExitCode {
+/// #         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+/// #             Poll::Ready(code) => code,
+/// #             Poll::Pending => ExitCode::FAILURE,
+/// #         }
+/// #     }
+/// # }
+/// use std::error::Error;
+///
+/// #[gorust::main(workers = 2)]
+/// async fn main() -> Result<(), Box<dyn Error>> {
+///     let port: u16 = "8080".parse()?;
+///     println!("listening on {port}");
+///     Ok(())
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    main_attr::expand(args.into(), item.into()).into()
+}

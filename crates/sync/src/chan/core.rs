@@ -1,0 +1,439 @@
+//! What lies under a channel's one lock, and every step that changes it. The futures that wait, and when they lock,
+//! are in `send.rs`, `recv.rs` and `stream.rs`; the argument why nothing is lost is in the crate's README.
+
+use gorust_primitives::{
+    select_case::{Case, Refused},
+    shim::{AtomicU8, AtomicU32, Lock, LockGuard, Ordering, UnsafeCell, mutant},
+    wait_list::{Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
+};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    task::Waker,
+};
+
+/// A channel: what both kinds of handles point to.
+pub(super) struct Chan<T> {
+    /// What an operation would find: [`Outlook`], written by whoever holds the lock, read by anybody.
+    outlook: AtomicU8,
+    /// Handles that send. The step to zero closes the channel.
+    pub(super) senders: AtomicU32,
+    /// Handles that receive. The step to zero closes the channel and drops what is in it.
+    pub(super) receivers: AtomicU32,
+    core: Lock<Core<T>>,
+}
+
+/// What lies under the lock.
+///
+/// Invariants between two holders of the lock, for waiters whose claim is open:
+/// * a waiting receiver means there is nothing to receive: `values` and `returned` are empty, no sender waits;
+/// * a waiting sender means `values` is full;
+/// * in a closed channel nobody waits for long: `Chan::close` is taking them all out.
+pub(super) struct Core<T> {
+    /// Values sent and not yet received, oldest first; at most `capacity`.
+    values: VecDeque<T>,
+    capacity: usize,
+    /// Values that were granted to a receiver which was dropped before it looked. They are older than all of `values`,
+    /// take no room there and are not counted. Never an empty map; and rare, so it lies elsewhere.
+    returned: Option<Box<Returned<T>>>,
+    /// How many values have been granted to waiting receivers: the order of the next grant.
+    grants: u64,
+    pub(super) receivers: WaitList<Parked<T>>,
+    pub(super) senders: WaitList<Parked<T>>,
+    /// Streams: woken when there is something to receive, never granted.
+    pub(super) streams: WaitList,
+    /// Those who wait until the channel is closed.
+    pub(super) watchers: WaitList,
+}
+
+/// Values that were given back, by the order of their grants.
+struct Returned<T> {
+    by_order: BTreeMap<u64, T>,
+}
+
+impl<T> Default for Returned<T> {
+    fn default() -> Self {
+        Self { by_order: BTreeMap::new() }
+    }
+}
+
+/// What a waiting sender or receiver keeps in its place in the queue.
+pub(super) struct Parked<T> {
+    /// Which case of which select it stands for.
+    case: Case,
+    /// The value to be sent, or the one that was granted.
+    value: UnsafeCell<Option<T>>,
+    /// The order of the grant, once there is one. (Receivers.)
+    order: Cell<u64>,
+}
+
+impl<T> Parked<T> {
+    pub(super) fn new(value: Option<T>) -> Self {
+        Self { case: Case::ALONE, value: UnsafeCell::new(value), order: Cell::new(0) }
+    }
+
+    /// Calls `f` with the value.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the waiter and it is not queued, or the caller holds the lock it is queued under.
+    #[inline]
+    pub(super) unsafe fn with_value<R>(&self, f: impl FnOnce(&mut Option<T>) -> R) -> R {
+        // SAFETY: nobody else touches a waiter that is not queued, nor one that is without the lock; `f` knows no way
+        // to reach the same waiter again.
+        self.value.with_mut(|value| f(unsafe { &mut *value }))
+    }
+
+    pub(super) fn order(&self) -> u64 {
+        self.order.get()
+    }
+}
+
+/// What `Locked::send` did.
+pub(super) enum Sent {
+    /// The value is in the channel or granted. The waker is to be woken after the lock.
+    Done(Option<Waker>),
+    /// No receiver waits and there is no room.
+    Full,
+    /// The channel is closed.
+    Closed,
+}
+
+/// Facts about a channel, as of the last time somebody let go of the lock.
+///
+/// Read without the lock they are only as good as that. But an operation that finds the channel in this state may say
+/// it took place at that moment; so `try_recv` on an empty channel takes no lock.
+#[derive(Clone, Copy)]
+pub(super) struct Outlook(u8);
+
+impl Outlook {
+    const RECEIVABLE: u8 = 1;
+    const SENDABLE: u8 = 2;
+    const CLOSED: u8 = 4;
+    /// In a closed channel nothing waits.
+    const OF_CLOSED: u8 = Self::CLOSED | Self::RECEIVABLE | Self::SENDABLE;
+
+    /// A receive need not wait: there is something to receive, or nothing will come.
+    pub(super) fn is_receivable(self) -> bool {
+        self.0 & Self::RECEIVABLE != 0
+    }
+
+    /// A send need not wait: somebody waits for it, there is room, or it will fail.
+    pub(super) fn is_sendable(self) -> bool {
+        self.0 & Self::SENDABLE != 0
+    }
+
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
+    }
+}
+
+impl<T> Chan<T> {
+    /// A channel with one sender and one receiver.
+    pub(super) fn new(capacity: usize) -> Self {
+        let values = VecDeque::with_capacity(capacity);
+        let sendable = if capacity > 0 { Outlook::SENDABLE } else { 0 };
+        Self {
+            outlook: AtomicU8::new(sendable),
+            senders: AtomicU32::new(1),
+            receivers: AtomicU32::new(1),
+            core: Lock::new(Core {
+                values,
+                capacity,
+                returned: None,
+                grants: 0,
+                receivers: WaitList::new(),
+                senders: WaitList::new(),
+                streams: WaitList::new(),
+                watchers: WaitList::new(),
+            }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn outlook(&self) -> Outlook {
+        // Ordering: Acquire, against the Release in `Locked::drop`: who sees that the channel is closed sees what was
+        // done before it was. The other facts are acted upon under the lock, or not at all.
+        Outlook(self.outlook.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> Locked<'_, T> {
+        Locked { core: self.core.lock(), chan: self }
+    }
+
+    /// The lock as the wait list wants it.
+    pub(super) fn raw_lock(&self) -> &Lock<Core<T>> {
+        &self.core
+    }
+
+    /// Closes the channel and lets go everybody who waits. Returns whether it was open.
+    pub(super) fn close(&self) -> bool {
+        {
+            let mut locked = self.lock();
+            if locked.is_closed() {
+                return false;
+            }
+            locked.set_closed();
+        }
+        // Newcomers see that it is closed and do not wait, so this ends.
+        wake_in_batches(&self.core, |core, wakers| core.release(wakers));
+        true
+    }
+
+    /// Closes the channel because no receiver is left, and drops what is in it.
+    pub(super) fn hang_up(&self) {
+        self.close();
+        let (values, returned) = {
+            let mut locked = self.lock();
+            (std::mem::take(&mut locked.core.values), locked.core.returned.take())
+        };
+        drop((values, returned));
+    }
+
+    /// Takes back a value that was granted to a receiver which will not look.
+    #[cold]
+    pub(super) fn give_back(&self, value: T, order: u64) {
+        let waker = self.lock().give_back(value, order);
+        wake(waker);
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.core.lock().capacity
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.core.lock().values.len()
+    }
+}
+
+/// A channel whose lock is held. Letting it go tells the others what there is to find.
+pub(super) struct Locked<'a, T> {
+    core: LockGuard<'a, Core<T>>,
+    chan: &'a Chan<T>,
+}
+
+impl<T> Locked<'_, T> {
+    #[inline]
+    pub(super) fn is_closed(&self) -> bool {
+        // Ordering: Relaxed, it is written under the lock we hold.
+        Outlook(self.chan.outlook.load(Ordering::Relaxed)).is_closed()
+    }
+
+    fn set_closed(&mut self) {
+        // Ordering: Release, against the Acquire in `Chan::outlook`.
+        self.chan.outlook.store(Outlook::OF_CLOSED, Ordering::Release);
+    }
+
+    /// Sends the value if that can be done now; only then it is taken.
+    #[inline]
+    pub(super) fn send(&mut self, value: &mut Option<T>) -> Sent {
+        if self.is_closed() {
+            return Sent::Closed;
+        }
+        let core = &mut *self.core;
+        if let Some(waker) = core.grant_next(value) {
+            return Sent::Done(Some(waker));
+        }
+        if core.values.len() >= core.capacity {
+            return Sent::Full;
+        }
+        if let Some(value) = value.take() {
+            core.values.push_back(value);
+        }
+        Sent::Done(core.streams.pop_front(State::Granted))
+    }
+
+    /// Receives a value if there is one. The waker is that of a sender whose value took its place.
+    #[inline]
+    pub(super) fn recv(&mut self) -> Option<(T, Option<Waker>)> {
+        let is_closed = self.is_closed();
+        let core = &mut *self.core;
+        if let Some(value) = core.take_returned() {
+            return Some((value, None));
+        }
+        let head = core.values.pop_front();
+        // Those who wait to send into a closed channel get their values back.
+        if is_closed || core.senders.is_empty() {
+            return head.map(|head| (head, None));
+        }
+        match (head, core.take_from_sender()) {
+            (Some(head), Some((value, waker))) => {
+                core.values.push_back(value);
+                Some((head, Some(waker)))
+            }
+            (None, Some((value, waker))) => Some((value, Some(waker))),
+            (head, None) => head.map(|head| (head, None)),
+        }
+    }
+
+    fn give_back(&mut self, value: T, order: u64) -> Option<Waker> {
+        let core = &mut *self.core;
+        let mut value = Some(value);
+        let waker = core.grant(&mut value, order);
+        if let Some(value) = value {
+            core.returned.get_or_insert_default().by_order.insert(order, value);
+            return core.streams.pop_front(State::Granted);
+        }
+        waker
+    }
+
+    /// Lets a receiver wait for a grant.
+    ///
+    /// # Safety
+    ///
+    /// As for [`WaitList::push_back`].
+    #[inline]
+    pub(super) unsafe fn park_receiver(&mut self, waiter: Pin<&Waiter<Parked<T>>>) {
+        // SAFETY: our caller's promise.
+        unsafe { self.core.receivers.push_back(waiter) };
+    }
+
+    /// Lets a sender wait until its value is taken. A stream is told of the value; the waker is to be woken after the
+    /// lock.
+    ///
+    /// # Safety
+    ///
+    /// As for [`WaitList::push_back`].
+    #[inline]
+    pub(super) unsafe fn park_sender(&mut self, waiter: Pin<&Waiter<Parked<T>>>) -> Option<Waker> {
+        // SAFETY: our caller's promise.
+        unsafe { self.core.senders.push_back(waiter) };
+        self.core.streams.pop_front(State::Granted)
+    }
+
+    /// The next stream, if there is something to receive: for one that was told of it and will not look.
+    pub(super) fn next_stream(&mut self) -> Option<Waker> {
+        if self.core.is_receivable() { self.core.streams.pop_front(State::Granted) } else { None }
+    }
+
+    /// What lies under the lock, for who joins or leaves a queue.
+    pub(super) fn core(&mut self) -> &mut Core<T> {
+        &mut self.core
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let core = &*self.core;
+        let outlook = if self.is_closed() {
+            Outlook::OF_CLOSED
+        } else {
+            let sendable = core.values.len() < core.capacity || !core.receivers.is_empty();
+            u8::from(core.is_receivable()) * Outlook::RECEIVABLE + u8::from(sendable) * Outlook::SENDABLE
+        };
+        // Ordering: Release, against the Acquire in `Chan::outlook`.
+        self.chan.outlook.store(outlook, Ordering::Release);
+    }
+}
+
+impl<T> Core<T> {
+    #[inline]
+    pub(super) fn is_receivable(&self) -> bool {
+        !self.values.is_empty() || !self.senders.is_empty() || self.returned.is_some()
+    }
+
+    /// Grants `value` to the first waiting receiver that can still be won, as the newest of all grants.
+    #[inline]
+    fn grant_next(&mut self, value: &mut Option<T>) -> Option<Waker> {
+        if self.receivers.is_empty() {
+            return None;
+        }
+        let order = self.grants;
+        self.grants += 1;
+        self.grant(value, order)
+    }
+
+    /// Grants `value` to the first waiting receiver that can still be won.
+    #[inline]
+    fn grant(&mut self, value: &mut Option<T>, order: u64) -> Option<Waker> {
+        self.receivers.take_first(|receiver| match receiver.case.win() {
+            Ok(()) => {
+                receiver.order.set(order);
+                // SAFETY: the receiver is queued, and under the lock we hold.
+                unsafe { receiver.with_value(|slot| *slot = value.take()) };
+                Choice::Grant
+            }
+            Err(Refused::Taken) => Choice::Discard,
+            Err(Refused::Polling) => Choice::Skip,
+        })
+    }
+
+    /// Takes the value of the first waiting sender that can still be won.
+    #[inline]
+    fn take_from_sender(&mut self) -> Option<(T, Waker)> {
+        let mut taken = None;
+        let waker = self.senders.take_first(|sender| match sender.case.win() {
+            Ok(()) => {
+                // SAFETY: the sender is queued, and under the lock we hold.
+                taken = unsafe { sender.with_value(Option::take) };
+                Choice::Grant
+            }
+            Err(Refused::Taken) => Choice::Discard,
+            Err(Refused::Polling) => Choice::Skip,
+        });
+        taken.zip(waker)
+    }
+
+    #[inline]
+    fn take_returned(&mut self) -> Option<T> {
+        let returned = self.returned.as_mut()?;
+        let value = returned.by_order.pop_first().map(|(_, value)| value);
+        if returned.by_order.is_empty() {
+            self.returned = None;
+        }
+        value
+    }
+
+    /// Takes out of the queues of a closed channel as many as there is room for.
+    fn release(&mut self, wakers: &mut Wakers) {
+        let close = |waiter: &Parked<T>| match waiter.case.win() {
+            Ok(()) => Choice::Close,
+            Err(Refused::Taken) => Choice::Discard,
+            Err(Refused::Polling) => Choice::Skip,
+        };
+        while !wakers.is_full() {
+            let next = (self.receivers.take_first(close))
+                .or_else(|| self.senders.take_first(close))
+                .or_else(|| self.streams.pop_front(State::Granted))
+                .or_else(|| self.watchers.pop_front(State::Granted));
+            match next {
+                Some(waker) => wakers.push(waker),
+                None => return,
+            }
+        }
+    }
+}
+
+/// Wakes who was taken out under the lock. Call it after the lock.
+#[inline]
+pub(super) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// Counts one more handle.
+#[inline]
+pub(super) fn count_up(handles: &AtomicU32) {
+    // Ordering: Relaxed, a new handle is made from one that lives, so the count cannot be on its way to zero.
+    let before = handles.fetch_add(1, Ordering::Relaxed);
+    if before > u32::MAX / 2 {
+        // The count would wrap and the channel would close under its users. As `Arc` does.
+        std::process::abort();
+    }
+}
+
+/// Counts one handle less. Returns whether it was the last.
+#[inline]
+pub(super) fn count_down(handles: &AtomicU32) -> bool {
+    if mutant("chan.count_in_two_steps") {
+        let before = handles.load(Ordering::Acquire);
+        handles.store(before - 1, Ordering::Release);
+        return before == 1;
+    }
+    // Ordering: AcqRel, against the other handles' `count_down`: who closes has seen what they did.
+    handles.fetch_sub(1, Ordering::AcqRel) == 1
+}

@@ -1,0 +1,222 @@
+//! Sending: the futures that `send` and `send_from` return.
+
+use super::{
+    core::{Chan, Parked, Sent, wake},
+    error::{Closed, SendError},
+};
+use futures_core::future::FusedFuture;
+use gorust_primitives::{
+    current::{self, Reason},
+    wait_list::{State, Waiter, keep_waiting},
+};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+pin_project! {
+    /// The steps that both kinds of sending share. The value lies in the waiter, where a receiver finds it.
+    struct Sending<'a, T> {
+        chan: &'a Chan<T>,
+        at: &'static Location<'static>,
+        is_done: bool,
+        #[pin]
+        waiter: Waiter<Parked<T>>,
+    }
+
+    impl<T> PinnedDrop for Sending<'_, T> {
+        fn drop(this: Pin<&mut Self>) {
+            this.leave();
+        }
+    }
+}
+
+impl<'a, T> Sending<'a, T> {
+    fn new(chan: &'a Chan<T>, value: Option<T>, at: &'static Location<'static>) -> Self {
+        Self { chan, at, is_done: false, waiter: Waiter::new(Parked::new(value)) }
+    }
+
+    /// Calls `f` with the value, which is there until it is committed.
+    ///
+    /// # Panics
+    ///
+    /// If the sender waits: the value then lies under the lock.
+    fn with_value<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Option<T>) -> R) -> R {
+        // SAFETY: the waiter is ours, and not queued, or `payload` would panic.
+        unsafe { self.project().waiter.as_ref().get_ref().payload().with_value(f) }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        assert!(!self.is_done, "a send was polled after it had completed");
+        ready!(current::poll_proceed(cx));
+        let outcome = match self.waiter.state() {
+            State::Idle => self.as_mut().send_or_wait(cx),
+            State::Queued => self.as_mut().wait_on(cx),
+            State::Granted => Poll::Ready(Ok(())),
+            State::Closed => Poll::Ready(Err(Closed)),
+        };
+        match outcome {
+            Poll::Pending => current::waits(Reason::ChanSend, self.at),
+            Poll::Ready(_) => *self.project().is_done = true,
+        }
+        outcome
+    }
+
+    /// The first poll: sends if that can be done now, and joins the queue if not.
+    fn send_or_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let this = self.project();
+        let waiter = this.waiter.as_ref();
+        // A waker is cloned before the lock, so if it looks as if one were needed, now.
+        let mut has_waker = !this.chan.outlook().is_sendable();
+        loop {
+            if has_waker {
+                waiter.set_waker(cx.waker());
+            }
+            let mut locked = this.chan.lock();
+            // SAFETY: the waiter is ours, and not queued.
+            match unsafe { waiter.payload().with_value(|value| locked.send(value)) } {
+                Sent::Done(waker) => {
+                    drop(locked);
+                    wake(waker);
+                    return Poll::Ready(Ok(()));
+                }
+                Sent::Closed => return Poll::Ready(Err(Closed)),
+                Sent::Full if has_waker => {
+                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes
+                    // it out before it is dropped.
+                    let stream = unsafe { locked.park_sender(waiter) };
+                    drop(locked);
+                    wake(stream);
+                    return Poll::Pending;
+                }
+                Sent::Full => has_waker = true,
+            }
+        }
+    }
+
+    /// A poll while the sender waits: by another task, or for no reason.
+    #[cold]
+    fn wait_on(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let this = self.project();
+        // SAFETY: the waiter is queued in this channel or not at all.
+        match unsafe {
+            keep_waiting(this.chan.raw_lock(), |core| &mut core.senders, this.waiter.as_ref(), cx.waker())
+        } {
+            State::Granted => Poll::Ready(Ok(())),
+            State::Closed => Poll::Ready(Err(Closed)),
+            State::Idle | State::Queued => Poll::Pending,
+        }
+    }
+
+    /// Leaves the queue. The value is the owner's again, unless it was taken.
+    #[inline]
+    fn leave(self: Pin<&mut Self>) {
+        let this = self.project();
+        if this.waiter.state() == State::Queued {
+            // SAFETY: the waiter is in this queue or in none.
+            unsafe { this.chan.lock().core().senders.remove(this.waiter.as_ref()) };
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Sender::send`](super::Sender::send).
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Send<'a, T> {
+        #[pin]
+        sending: Sending<'a, T>,
+    }
+}
+
+impl<'a, T> Send<'a, T> {
+    pub(super) fn new(chan: &'a Chan<T>, value: T, at: &'static Location<'static>) -> Self {
+        Self { sending: Sending::new(chan, Some(value), at) }
+    }
+}
+
+impl<T> Future for Send<'_, T> {
+    type Output = Result<(), SendError<T>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut sending = self.project().sending;
+        match ready!(sending.as_mut().poll(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Closed) => {
+                let value = sending.with_value(Option::take);
+                Poll::Ready(Err(SendError(value.expect("a closed channel takes no value"))))
+            }
+        }
+    }
+}
+
+impl<T> FusedFuture for Send<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.sending.is_done
+    }
+}
+
+impl<T> fmt::Debug for Send<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Send").field("waiter", &self.sending.waiter.state()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Sender::send_from`](super::Sender::send_from).
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct SendFrom<'a, T> {
+        // Subtle: while the sender waits, the value lies in the waiter and not here. A queue that led to the caller's own
+        // variable would outlive it when this future is forgotten; the waiter's memory is then kept, by its pin.
+        slot: &'a mut Option<T>,
+        #[pin]
+        sending: Sending<'a, T>,
+    }
+
+    impl<T> PinnedDrop for SendFrom<'_, T> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            this.sending.as_mut().leave();
+            if let Some(value) = this.sending.with_value(Option::take) {
+                **this.slot = Some(value);
+            }
+        }
+    }
+}
+
+impl<'a, T> SendFrom<'a, T> {
+    pub(super) fn new(chan: &'a Chan<T>, slot: &'a mut Option<T>, at: &'static Location<'static>) -> Self {
+        Self { slot, sending: Sending::new(chan, None, at) }
+    }
+}
+
+impl<T> Future for SendFrom<'_, T> {
+    type Output = Result<(), Closed>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(value) = this.slot.take() {
+            this.sending.as_mut().with_value(|own| *own = Some(value));
+        }
+        let outcome = ready!(this.sending.as_mut().poll(cx));
+        **this.slot = this.sending.with_value(Option::take);
+        Poll::Ready(outcome)
+    }
+}
+
+impl<T> FusedFuture for SendFrom<'_, T> {
+    fn is_terminated(&self) -> bool {
+        self.sending.is_done
+    }
+}
+
+impl<T> fmt::Debug for SendFrom<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendFrom").field("waiter", &self.sending.waiter.state()).finish_non_exhaustive()
+    }
+}

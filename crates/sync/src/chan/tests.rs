@@ -1,0 +1,7 @@
+//! What a channel promises, one scenario a test, with exact counts of wakes and drops; and its models.
+
+mod model;
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+mod scenarios;
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+mod stress;

@@ -1,0 +1,43 @@
+//! What goroutines share and wait for: channels, wait groups, mutexes, contexts.
+//!
+//! Which one for which need:
+//!
+//! | you want | use |
+//! |---|---|
+//! | to hand values from goroutine to goroutine | [`chan(n)`](chan()): a buffer for `n` of them |
+//! | a sender that knows its value was taken | [`chan(0)`](chan()): a rendezvous |
+//! | work for a pool of goroutines | one [`chan()`], a [`Receiver`](chan::Receiver) clone for each |
+//! | to say that no more will come | [`close`](chan::Sender::close), or drop the last sender |
+//! | to wait until many goroutines are done | [`WaitGroup`], with [`go`](WaitGroup::go) or [`token`](WaitGroup::token) |
+//! | one goroutine's result | the [`JoinHandle`](gorust_scheduler::JoinHandle) that `go` returns |
+//! | a value that several change, across an `.await` | [`Mutex`] |
+//! | the same, never held across an `.await` | `std::sync::Mutex` does as well |
+//! | to call off work, by hand or after a time | [`Context`], and [`Context::run`] |
+//! | to limit one operation's time | [`timeout`](gorust_reactor::time::timeout) |
+//!
+//! What holds for all of them:
+//!
+//! * Every future may be dropped at any moment. The heading *Cancel safety* says what that means for it; no value, lock or
+//!   wake-up is ever lost with one.
+//! * Waiting allocates nothing: who waits is linked into a list through its own future. (A stream allocates once.)
+//! * Whoever waits is served in the order it came. A waker is never called, and a value never dropped or cloned, while an
+//!   internal lock is held.
+//! * They work on any executor and on plain threads; `*_blocking` methods are for code that is not async.
+//!
+//! How, and why it is right, is told in the crate's `README.md`.
+
+pub mod chan;
+pub mod context;
+pub mod mutex;
+#[cfg(test)]
+mod testing;
+pub mod wait_group;
+
+#[doc(inline)]
+pub use chan::chan;
+#[doc(inline)]
+pub use context::{CancelHandle, Context, ContextError};
+#[doc(inline)]
+pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+#[doc(inline)]
+pub use wait_group::WaitGroup;

@@ -1,0 +1,102 @@
+//! What the unit tests share: a task that counts its wakes, and a `block_on` that model checkers understand.
+
+use gorust_primitives::parker::Parker;
+use std::{
+    future::Future,
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+use std::{pin::Pin, sync::Mutex};
+
+/// Polls by hand, and counts how often it was woken.
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+#[derive(Default)]
+pub(crate) struct Task(Arc<Mutex<usize>>);
+
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+struct Count(Arc<Mutex<usize>>);
+
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        *self.0.lock().unwrap() += 1;
+    }
+}
+
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+impl Task {
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::new(Count(Arc::clone(&self.0))))
+    }
+
+    pub(crate) fn poll<F: Future + ?Sized>(&self, future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+        future.as_mut().poll(&mut Context::from_waker(&self.waker()))
+    }
+
+    pub(crate) fn wakes(&self) -> usize {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Polls once with a waker that does nothing.
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+pub(crate) fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Forgets what it holds when the thread unwinds. A model that has come to a deadlock, as a mutant's should, can run
+/// no destructor that takes a lock.
+pub(crate) struct Fragile<T>(ManuallyDrop<T>);
+
+impl<T> Fragile<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(ManuallyDrop::new(value))
+    }
+}
+
+impl<T> Deref for Fragile<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Fragile<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Fragile<T> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: it is dropped once, here, and not used after.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+        }
+    }
+}
+
+struct Unpark(Parker);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Polls to the end, sleeping in between on a parker the model checkers see.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let unpark = Arc::new(Unpark(Parker::new()));
+    let waker = Waker::from(Arc::clone(&unpark));
+    let mut future = Fragile::new(Box::pin(future));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        unpark.0.park();
+    }
+}

@@ -1,0 +1,184 @@
+//! System calls, counted exactly by the reactor's own counters and the kernel's context switches. `docs/hacking.md` says
+//! how to see the same numbers under strace.
+//!
+//! One process, one test at a time: the kernel counts for the whole process.
+
+use gorust_os::net::{TcpListener, TcpStream};
+use gorust_reactor::{Async, Counters, time::sleep};
+use gorust_scheduler::{
+    go,
+    runtime::{Builder, Handle, Runtime, num_goroutines},
+};
+use std::{
+    future::poll_fn,
+    io::{Read, Write},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// One test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).build().unwrap()
+}
+
+/// Runs the body as a goroutine of `runtime`, as main does.
+fn run<T: Send + 'static>(runtime: &Runtime, body: impl Future<Output = T> + Send + 'static) -> T {
+    let handle: Handle = runtime.handle();
+    runtime.block_on(async move { handle.spawn(body).await.unwrap() })
+}
+
+fn counters() -> Counters {
+    gorust_reactor::current().unwrap().counters()
+}
+
+/// CPU time in microseconds, and context switches of both kinds.
+fn usage() -> (u64, u64) {
+    // SAFETY: an all-zero rusage is a valid one.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid constant and a valid pointer for the result.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    assert_eq!(result, 0);
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    (micros(usage.ru_utime) + micros(usage.ru_stime), (usage.ru_nvcsw + usage.ru_nivcsw) as u64)
+}
+
+/// A socket on the path that `TcpStream` takes, which counts its system calls.
+struct Counted {
+    socket: Async<std::net::TcpStream>,
+    calls: u64,
+}
+
+impl Counted {
+    /// Takes a connected stream over. What it was registered as ends here.
+    fn new(stream: TcpStream) -> Self {
+        Self { socket: Async::new(stream.into_std()).unwrap(), calls: 0 }
+    }
+
+    async fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let (socket, calls) = (&self.socket, &mut self.calls);
+        let wanted = buffer.len();
+        poll_fn(|cx| {
+            socket.poll_read_stream(cx, wanted, |mut io| {
+                *calls += 1;
+                io.read(buffer)
+            })
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        let (socket, calls) = (&self.socket, &mut self.calls);
+        let written = poll_fn(|cx| {
+            socket.poll_write_stream(cx, bytes.len(), |mut io| {
+                *calls += 1;
+                io.write(bytes)
+            })
+        })
+        .await
+        .unwrap();
+        assert_eq!(written, bytes.len());
+    }
+
+    async fn round_trips(&mut self, count: u64) {
+        let mut buffer = [0; 1024];
+        for _ in 0..count {
+            self.write(&[7; 64]).await;
+            assert_eq!(self.read(&mut buffer).await, 64);
+        }
+    }
+}
+
+#[test]
+fn an_echo_round_trip_takes_six_system_calls() {
+    let _alone = alone();
+    const WARM_UP: u64 = 1_000;
+    const ROUND_TRIPS: u64 = 10_000;
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let (before, after, calls) = run(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = go(async move {
+                let mut stream = Counted::new(listener.accept().await.unwrap().0);
+                let mut buffer = [0; 1024];
+                loop {
+                    match stream.read(&mut buffer).await {
+                        0 => return stream.calls,
+                        length => stream.write(&buffer[..length]).await,
+                    }
+                }
+            });
+            let mut client = Counted::new(TcpStream::connect(address).await.unwrap());
+            client.round_trips(WARM_UP).await;
+            let before = counters();
+            client.round_trips(ROUND_TRIPS).await;
+            let after = counters();
+            let calls = client.calls;
+            drop(client);
+            (before, after, calls + server.await.unwrap())
+        });
+        assert_eq!(after.registrations, before.registrations, "no epoll_ctl per operation");
+        // Of all round trips; the last read is the end of the stream.
+        let attempts = (calls - 1) * ROUND_TRIPS / (WARM_UP + ROUND_TRIPS);
+        let waits = after.polls - before.polls;
+        let notifies = after.notifies - before.notifies;
+        let each = (attempts + waits + notifies) as f64 / ROUND_TRIPS as f64;
+        println!(
+            "{workers} workers: {each:.4} system calls a round trip ({attempts} reads and writes, {waits} waits, \
+             {notifies} notifications)"
+        );
+        assert!(each <= 6.1, "{each}");
+    }
+}
+
+#[test]
+fn a_lone_sleep_takes_one_system_call() {
+    let _alone = alone();
+    const SLEEPS: u64 = 2_000;
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        let (before, after) = run(&runtime, async {
+            for _ in 0..100 {
+                sleep(Duration::from_micros(50)).await;
+            }
+            let before = counters();
+            for _ in 0..SLEEPS {
+                sleep(Duration::from_micros(50)).await;
+            }
+            (before, counters())
+        });
+        let (waits, notifies) = (after.polls - before.polls, after.notifies - before.notifies);
+        println!("{workers} workers: {waits} waits and {notifies} notifications for {SLEEPS} sleeps");
+        assert_eq!(notifies, 0, "nobody is told what this thread computes itself");
+        assert!(waits as f64 <= SLEEPS as f64 * 1.05);
+    }
+}
+
+#[test]
+fn a_runtime_at_rest_rests() {
+    let _alone = alone();
+    let runtime = runtime(2);
+    run(&runtime, async {
+        for _ in 0..1_000 {
+            drop(go(std::future::pending::<()>()));
+        }
+        // Let them all be polled.
+        while num_goroutines() < 1_001 {
+            gorust_scheduler::yield_now().await;
+        }
+        sleep(Duration::from_millis(50)).await;
+    });
+    let before = usage();
+    std::thread::park_timeout(Duration::from_secs(5));
+    let after = usage();
+    let (cpu_us, switches) = (after.0 - before.0, after.1 - before.1);
+    println!("5 s with 1,000 parked goroutines: {cpu_us} us of CPU, {switches} context switches");
+    assert!(cpu_us < 1_000, "{cpu_us} us");
+    assert!(switches < 20, "{switches}");
+}
