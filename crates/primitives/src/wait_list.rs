@@ -140,6 +140,16 @@ impl<P> Waiter<P> {
         &self.payload
     }
 
+    /// Returns the payload without looking whether it may.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is not queued while the reference is used.
+    #[inline]
+    pub unsafe fn payload_unchecked(&self) -> &P {
+        &self.payload
+    }
+
     /// Goes back to [`State::Idle`], so that what the waiter left its list with is not seen again.
     ///
     /// # Panics

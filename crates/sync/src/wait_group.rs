@@ -322,8 +322,7 @@ impl Future for Wait<'_> {
         let waits = match waiter.state() {
             State::Queued => {
                 // SAFETY: the waiter is queued here or not at all.
-                let state =
-                    unsafe { keep_waiting(&this.shared.waiters, Broadcast::any, waiter, cx.waker()) };
+                let state = unsafe { keep_waiting(&this.shared.waiters, Broadcast::any, waiter, cx.waker()) };
                 state == State::Queued
             }
             State::Idle if this.shared.count() > 0 => {

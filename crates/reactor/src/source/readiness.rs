@@ -447,3 +447,40 @@ mod model {
         assert!(mutant_is_caught("readiness.ignores_tick", in_the_cell));
     }
 }
+
+#[cfg(all(test, not(any(gorust_loom, gorust_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_an_earlier_registration_changes_nothing() {
+        let readiness = Readiness::new();
+        let mut wakers = Vec::new();
+        let first = readiness.occupy();
+        readiness.vacate();
+        readiness.announce(first, Bits::READABLE, &mut wakers);
+        assert!(readiness.ready(Direction::Read).is_none(), "nobody is registered");
+        let second = readiness.occupy();
+        assert_ne!(first, second);
+        let ready = readiness.ready(Direction::Read).unwrap();
+        readiness.would_block(Direction::Read, ready);
+        assert!(readiness.wait(Direction::Read, Waker::noop()).is_none());
+        readiness.announce(first, Bits::READABLE | Bits::READ_CLOSED, &mut wakers);
+        assert!(readiness.ready(Direction::Read).is_none() && wakers.is_empty());
+        readiness.announce(second, Bits::READABLE, &mut wakers);
+        assert!(readiness.ready(Direction::Read).is_some() && wakers.len() == 1);
+    }
+
+    #[test]
+    fn a_close_outlives_a_short_call_and_not_one_that_would_block() {
+        let readiness = Readiness::new();
+        let generation = readiness.occupy();
+        readiness.announce(generation, Bits::READABLE | Bits::READ_CLOSED, &mut Vec::new());
+        let ready = readiness.ready(Direction::Read).unwrap();
+        readiness.exhausted(Direction::Read, ready);
+        assert!(readiness.ready(Direction::Read).is_some());
+        readiness.would_block(Direction::Read, ready);
+        assert!(readiness.ready(Direction::Read).is_none());
+        assert!(readiness.ready(Direction::Write).is_some());
+    }
+}

@@ -1,17 +1,13 @@
 //! What lies under a channel's one lock, and every step that changes it. The futures that wait, and when they lock,
 //! are in `send.rs`, `recv.rs` and `stream.rs`; the argument why nothing is lost is in the crate's README.
 
+use super::ring::Ring;
 use gorust_primitives::{
     select_case::{Case, Refused},
     shim::{AtomicU8, AtomicU32, Lock, LockGuard, Ordering, UnsafeCell, mutant},
     wait_list::{Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, VecDeque},
-    pin::Pin,
-    task::Waker,
-};
+use std::{cell::Cell, collections::BTreeMap, pin::Pin, task::Waker};
 
 /// A channel: what both kinds of handles point to.
 pub(super) struct Chan<T> {
@@ -31,9 +27,8 @@ pub(super) struct Chan<T> {
 /// * a waiting sender means `values` is full;
 /// * in a closed channel nobody waits for long: `Chan::close` is taking them all out.
 pub(super) struct Core<T> {
-    /// Values sent and not yet received, oldest first; at most `capacity`.
-    values: VecDeque<T>,
-    capacity: usize,
+    /// Values sent and not yet received, oldest first.
+    values: Ring<T>,
     /// Values that were granted to a receiver which was dropped before it looked. They are older than all of `values`,
     /// take no room there and are not counted. Never an empty map; and rare, so it lies elsewhere.
     returned: Option<Box<Returned<T>>>,
@@ -114,6 +109,14 @@ impl Outlook {
     /// In a closed channel nothing waits.
     const OF_CLOSED: u8 = Self::CLOSED | Self::RECEIVABLE | Self::SENDABLE;
 
+    fn receivable(is_receivable: bool) -> u8 {
+        if is_receivable { Self::RECEIVABLE } else { 0 }
+    }
+
+    fn sendable(is_sendable: bool) -> u8 {
+        if is_sendable { Self::SENDABLE } else { 0 }
+    }
+
     /// A receive need not wait: there is something to receive, or nothing will come.
     pub(super) fn is_receivable(self) -> bool {
         self.0 & Self::RECEIVABLE != 0
@@ -132,15 +135,13 @@ impl Outlook {
 impl<T> Chan<T> {
     /// A channel with one sender and one receiver.
     pub(super) fn new(capacity: usize) -> Self {
-        let values = VecDeque::with_capacity(capacity);
         let sendable = if capacity > 0 { Outlook::SENDABLE } else { 0 };
         Self {
             outlook: AtomicU8::new(sendable),
             senders: AtomicU32::new(1),
             receivers: AtomicU32::new(1),
             core: Lock::new(Core {
-                values,
-                capacity,
+                values: Ring::new(capacity),
                 returned: None,
                 grants: 0,
                 receivers: WaitList::new(),
@@ -160,7 +161,7 @@ impl<T> Chan<T> {
 
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, T> {
-        Locked { core: self.core.lock(), chan: self }
+        Locked { core: self.core.lock(), chan: self, outlook: None }
     }
 
     /// The lock as the wait list wants it.
@@ -185,11 +186,14 @@ impl<T> Chan<T> {
     /// Closes the channel because no receiver is left, and drops what is in it.
     pub(super) fn hang_up(&self) {
         self.close();
-        let (values, returned) = {
+        // Nothing is sent any more, so there is room for all of it.
+        let mut values = Vec::with_capacity(self.len());
+        let returned = {
             let mut locked = self.lock();
-            (std::mem::take(&mut locked.core.values), locked.core.returned.take())
+            values.extend(locked.core.values.drain());
+            locked.core.returned.take()
         };
-        drop((values, returned));
+        drop((returned, values));
     }
 
     /// Takes back a value that was granted to a receiver which will not look.
@@ -200,7 +204,7 @@ impl<T> Chan<T> {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.core.lock().capacity
+        self.core.lock().values.capacity()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -212,6 +216,8 @@ impl<T> Chan<T> {
 pub(super) struct Locked<'a, T> {
     core: LockGuard<'a, Core<T>>,
     chan: &'a Chan<T>,
+    /// What there is to find, if a step has worked it out; else it is looked up in the end.
+    outlook: Option<u8>,
 }
 
 impl<T> Locked<'_, T> {
@@ -229,14 +235,32 @@ impl<T> Locked<'_, T> {
     /// Sends the value if that can be done now; only then it is taken.
     #[inline]
     pub(super) fn send(&mut self, value: &mut Option<T>) -> Sent {
+        let core = &mut *self.core;
+        let somebody_waits = !core.receivers.is_empty() || !core.streams.is_empty();
+        if somebody_waits || core.values.is_full() || self.is_closed() {
+            return self.send_otherwise(value);
+        }
+        let core = &mut *self.core;
+        if let Some(value) = value.take() {
+            core.values.push_back(value);
+        }
+        self.outlook = Some(Outlook::RECEIVABLE | Outlook::sendable(!core.values.is_full()));
+        Sent::Done(None)
+    }
+
+    /// As `send`, when it is more than a push into the buffer.
+    #[inline(never)]
+    fn send_otherwise(&mut self, value: &mut Option<T>) -> Sent {
         if self.is_closed() {
             return Sent::Closed;
         }
         let core = &mut *self.core;
-        if let Some(waker) = core.grant_next(value) {
+        let order = core.grants;
+        if let Some(waker) = core.grant(value, order) {
+            core.grants += 1;
             return Sent::Done(Some(waker));
         }
-        if core.values.len() >= core.capacity {
+        if core.values.is_full() {
             return Sent::Full;
         }
         if let Some(value) = value.take() {
@@ -248,6 +272,19 @@ impl<T> Locked<'_, T> {
     /// Receives a value if there is one. The waker is that of a sender whose value took its place.
     #[inline]
     pub(super) fn recv(&mut self) -> Option<(T, Option<Waker>)> {
+        let core = &mut *self.core;
+        if core.returned.is_some() || !core.senders.is_empty() || self.is_closed() {
+            return self.recv_otherwise();
+        }
+        let core = &mut *self.core;
+        let value = core.values.pop_front()?;
+        self.outlook = Some(Outlook::SENDABLE | Outlook::receivable(!core.values.is_empty()));
+        Some((value, None))
+    }
+
+    /// As `recv`, when it is more than a pop from the buffer.
+    #[inline(never)]
+    fn recv_otherwise(&mut self) -> Option<(T, Option<Waker>)> {
         let is_closed = self.is_closed();
         let core = &mut *self.core;
         if let Some(value) = core.take_returned() {
@@ -255,10 +292,8 @@ impl<T> Locked<'_, T> {
         }
         let head = core.values.pop_front();
         // Those who wait to send into a closed channel get their values back.
-        if is_closed || core.senders.is_empty() {
-            return head.map(|head| (head, None));
-        }
-        match (head, core.take_from_sender()) {
+        let next = if is_closed { None } else { core.take_from_sender() };
+        match (head, next) {
             (Some(head), Some((value, waker))) => {
                 core.values.push_back(value);
                 Some((head, Some(waker)))
@@ -317,12 +352,14 @@ impl<T> Locked<'_, T> {
 impl<T> Drop for Locked<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let core = &*self.core;
-        let outlook = if self.is_closed() {
-            Outlook::OF_CLOSED
-        } else {
-            let sendable = core.values.len() < core.capacity || !core.receivers.is_empty();
-            u8::from(core.is_receivable()) * Outlook::RECEIVABLE + u8::from(sendable) * Outlook::SENDABLE
+        let outlook = match self.outlook {
+            Some(outlook) => outlook,
+            None if self.is_closed() => Outlook::OF_CLOSED,
+            None => {
+                let core = &*self.core;
+                let is_sendable = !core.values.is_full() || !core.receivers.is_empty();
+                Outlook::receivable(core.is_receivable()) | Outlook::sendable(is_sendable)
+            }
         };
         // Ordering: Release, against the Acquire in `Chan::outlook`.
         self.chan.outlook.store(outlook, Ordering::Release);
@@ -333,17 +370,6 @@ impl<T> Core<T> {
     #[inline]
     pub(super) fn is_receivable(&self) -> bool {
         !self.values.is_empty() || !self.senders.is_empty() || self.returned.is_some()
-    }
-
-    /// Grants `value` to the first waiting receiver that can still be won, as the newest of all grants.
-    #[inline]
-    fn grant_next(&mut self, value: &mut Option<T>) -> Option<Waker> {
-        if self.receivers.is_empty() {
-            return None;
-        }
-        let order = self.grants;
-        self.grants += 1;
-        self.grant(value, order)
     }
 
     /// Grants `value` to the first waiting receiver that can still be won.

@@ -20,6 +20,7 @@ mod error;
 mod observe;
 mod receiver;
 mod recv;
+mod ring;
 mod send;
 mod sender;
 mod stream;

@@ -1,6 +1,6 @@
 //! Receiving: the futures that `recv` and `recv_many` return.
 
-use super::core::{Chan, Parked, wake};
+use super::core::{Chan, Locked, Parked, wake};
 use futures_core::future::FusedFuture;
 use gorust_primitives::{
     current::{self, Reason},
@@ -41,43 +41,56 @@ impl<'a, T> Recv<'a, T> {
         Self { chan, at, is_done: false, waiter: Waiter::new(Parked::new(None)) }
     }
 
-    /// The first poll: receives if there is something, and joins the queue if not.
+    /// Receives if there is something; else does `otherwise` under the same lock.
     #[inline]
-    fn recv_or_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    fn recv_or(
+        self: Pin<&mut Self>,
+        otherwise: impl FnOnce(Locked<'_, T>, Pin<&Waiter<Parked<T>>>) -> Poll<Option<T>>,
+    ) -> Poll<Option<T>> {
         let this = self.project();
-        let waiter = this.waiter.as_ref();
-        // A waker is cloned before the lock, so if it looks as if one were needed, now.
-        let mut has_waker = !this.chan.outlook().is_receivable();
-        loop {
-            if has_waker {
-                waiter.set_waker(cx.waker());
-            }
-            let mut locked = this.chan.lock();
-            if has_waker && mutant("chan.wait_without_a_look") {
-                // SAFETY: as below.
-                unsafe { locked.park_receiver(waiter) };
-                return Poll::Pending;
-            }
-            if let Some((value, waker)) = locked.recv() {
-                drop(locked);
-                wake(waker);
-                return Poll::Ready(Some(value));
-            }
-            if locked.is_closed() {
-                return Poll::Ready(None);
-            }
-            if has_waker {
-                // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes it
-                // out before it is dropped.
-                unsafe { locked.park_receiver(waiter) };
-                return Poll::Pending;
-            }
-            has_waker = true;
+        let mut locked = this.chan.lock();
+        if let Some((value, waker)) = locked.recv() {
+            drop(locked);
+            wake(waker);
+            return Poll::Ready(Some(value));
         }
+        if locked.is_closed() {
+            return Poll::Ready(None);
+        }
+        otherwise(locked, this.waiter.as_ref())
+    }
+
+    /// Waits, or goes on waiting, or takes what was granted.
+    #[inline(never)]
+    fn wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let outcome = match self.waiter.state() {
+            State::Idle => {
+                // A waker is cloned before the lock.
+                self.waiter.set_waker(cx.waker());
+                let park = |mut locked: Locked<'_, T>, waiter: Pin<&_>| {
+                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes
+                    // it out before it is dropped.
+                    unsafe { locked.park_receiver(waiter) };
+                    Poll::Pending
+                };
+                if mutant("chan.wait_without_a_look") {
+                    let this = self.as_mut().project();
+                    park(this.chan.lock(), this.waiter.as_ref())
+                } else {
+                    self.as_mut().recv_or(park)
+                }
+            }
+            State::Queued => self.as_mut().wait_on(cx),
+            State::Granted => Poll::Ready(take_granted(self.as_mut().project().waiter)),
+            State::Closed => Poll::Ready(None),
+        };
+        if outcome.is_pending() {
+            current::waits(Reason::ChanReceive, self.at);
+        }
+        outcome
     }
 
     /// A poll while the receiver waits: by another task, or for no reason.
-    #[cold]
     fn wait_on(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut this = self.project();
         // SAFETY: the waiter is queued in this channel or not at all.
@@ -121,16 +134,15 @@ impl<T> Future for Recv<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         assert!(!self.is_done, "a receive was polled after it had completed");
         ready!(current::poll_proceed(cx));
-        let outcome = match self.waiter.state() {
-            State::Idle => self.as_mut().recv_or_wait(cx),
-            State::Queued => self.as_mut().wait_on(cx),
-            State::Granted => Poll::Ready(take_granted(self.as_mut().project().waiter)),
-            State::Closed => Poll::Ready(None),
-        };
-        match outcome {
-            Poll::Pending => current::waits(Reason::ChanReceive, self.at),
-            Poll::Ready(_) => *self.project().is_done = true,
+        let mut outcome = Poll::Pending;
+        if self.waiter.state() == State::Idle && self.chan.outlook().is_receivable() {
+            // It looks as if it need not wait, and so without a waker.
+            outcome = self.as_mut().recv_or(|_, _| Poll::Pending);
         }
+        if outcome.is_pending() {
+            outcome = self.as_mut().wait(cx);
+        }
+        *self.project().is_done = outcome.is_ready();
         outcome
     }
 }

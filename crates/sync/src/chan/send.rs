@@ -1,7 +1,7 @@
 //! Sending: the futures that `send` and `send_from` return.
 
 use super::{
-    core::{Chan, Parked, Sent, wake},
+    core::{Chan, Locked, Parked, Sent, wake},
     error::{Closed, SendError},
 };
 use futures_core::future::FusedFuture;
@@ -50,56 +50,72 @@ impl<'a, T> Sending<'a, T> {
         unsafe { self.project().waiter.as_ref().get_ref().payload().with_value(f) }
     }
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         assert!(!self.is_done, "a send was polled after it had completed");
         ready!(current::poll_proceed(cx));
-        let outcome = match self.waiter.state() {
-            State::Idle => self.as_mut().send_or_wait(cx),
-            State::Queued => self.as_mut().wait_on(cx),
-            State::Granted => Poll::Ready(Ok(())),
-            State::Closed => Poll::Ready(Err(Closed)),
-        };
-        match outcome {
-            Poll::Pending => current::waits(Reason::ChanSend, self.at),
-            Poll::Ready(_) => *self.project().is_done = true,
+        let mut outcome = Poll::Pending;
+        if self.waiter.state() == State::Idle && self.chan.outlook().is_sendable() {
+            // It looks as if it need not wait, and so without a waker.
+            outcome = self.as_mut().send_or(|_, _| Poll::Pending);
         }
+        if outcome.is_pending() {
+            outcome = self.as_mut().wait(cx);
+        }
+        *self.project().is_done = outcome.is_ready();
         outcome
     }
 
-    /// The first poll: sends if that can be done now, and joins the queue if not.
-    fn send_or_wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    /// Sends if that can be done now; else does `otherwise` under the same lock.
+    #[inline]
+    fn send_or(
+        self: Pin<&mut Self>,
+        otherwise: impl FnOnce(Locked<'_, T>, Pin<&Waiter<Parked<T>>>) -> Poll<Result<(), Closed>>,
+    ) -> Poll<Result<(), Closed>> {
         let this = self.project();
         let waiter = this.waiter.as_ref();
-        // A waker is cloned before the lock, so if it looks as if one were needed, now.
-        let mut has_waker = !this.chan.outlook().is_sendable();
-        loop {
-            if has_waker {
-                waiter.set_waker(cx.waker());
+        let mut locked = this.chan.lock();
+        // SAFETY: the waiter is ours and not queued, and the reference is gone before `otherwise`.
+        let parked = unsafe { waiter.get_ref().payload_unchecked() };
+        // SAFETY: as above.
+        match unsafe { parked.with_value(|value| locked.send(value)) } {
+            Sent::Done(waker) => {
+                drop(locked);
+                wake(waker);
+                Poll::Ready(Ok(()))
             }
-            let mut locked = this.chan.lock();
-            // SAFETY: the waiter is ours, and not queued.
-            match unsafe { waiter.payload().with_value(|value| locked.send(value)) } {
-                Sent::Done(waker) => {
-                    drop(locked);
-                    wake(waker);
-                    return Poll::Ready(Ok(()));
-                }
-                Sent::Closed => return Poll::Ready(Err(Closed)),
-                Sent::Full if has_waker => {
+            Sent::Closed => Poll::Ready(Err(Closed)),
+            Sent::Full => otherwise(locked, waiter),
+        }
+    }
+
+    /// Waits, or goes on waiting.
+    #[inline(never)]
+    fn wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let outcome = match self.waiter.state() {
+            State::Idle => {
+                // A waker is cloned before the lock.
+                self.waiter.set_waker(cx.waker());
+                self.as_mut().send_or(|mut locked, waiter| {
                     // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes
                     // it out before it is dropped.
                     let stream = unsafe { locked.park_sender(waiter) };
                     drop(locked);
                     wake(stream);
-                    return Poll::Pending;
-                }
-                Sent::Full => has_waker = true,
+                    Poll::Pending
+                })
             }
+            State::Queued => self.as_mut().wait_on(cx),
+            State::Granted => Poll::Ready(Ok(())),
+            State::Closed => Poll::Ready(Err(Closed)),
+        };
+        if outcome.is_pending() {
+            current::waits(Reason::ChanSend, self.at);
         }
+        outcome
     }
 
     /// A poll while the sender waits: by another task, or for no reason.
-    #[cold]
     fn wait_on(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let this = self.project();
         // SAFETY: the waiter is queued in this channel or not at all.

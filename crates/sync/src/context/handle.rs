@@ -101,6 +101,8 @@ impl Drop for CancelHandle {
 
 impl fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelHandle").field("made_at", &format_args!("{}", self.made_at)).finish_non_exhaustive()
+        f.debug_struct("CancelHandle")
+            .field("made_at", &format_args!("{}", self.made_at))
+            .finish_non_exhaustive()
     }
 }

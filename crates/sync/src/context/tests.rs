@@ -137,7 +137,10 @@ mod scenarios {
             assert_eq!(poll(&mut Box::pin(ctx.run(async { 1 }))), Poll::Ready(Ok(1)));
             assert_eq!(poll(&mut Box::pin(ctx.run(pending::<()>()))), Poll::Pending);
         }
-        assert_eq!(format!("{:?} {:?}", Context::background(), Context::todo()), "Context(background) Context(todo)");
+        assert_eq!(
+            format!("{:?} {:?}", Context::background(), Context::todo()),
+            "Context(background) Context(todo)"
+        );
     }
 
     #[test]
@@ -147,7 +150,10 @@ mod scenarios {
         let grandchild = child.with_timeout(LONG);
         let (sibling, sibling_handle) = top.with_cancel();
         child_handle.cancel();
-        assert_eq!([child.err(), grandchild.err(), sibling.err(), top.err()], [CANCELED, CANCELED, None, None]);
+        assert_eq!(
+            [child.err(), grandchild.err(), sibling.err(), top.err()],
+            [CANCELED, CANCELED, None, None]
+        );
         handle.cancel();
         handle.cancel();
         assert_eq!([sibling.err(), top.err()], [CANCELED; 2]);
@@ -313,7 +319,10 @@ mod scenarios {
         assert!(Instant::now() >= ctx.deadline().unwrap());
         assert_eq!([ctx.err(), child.err()], [EXCEEDED; 2]);
         let error = std::io::Error::from(child.err().unwrap());
-        assert_eq!((error.kind(), error.to_string()), (std::io::ErrorKind::TimedOut, "context deadline exceeded".into()));
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (std::io::ErrorKind::TimedOut, "context deadline exceeded".into())
+        );
     }
 
     #[test]
@@ -321,7 +330,10 @@ mod scenarios {
         let soon = Instant::now() + LONG;
         let later = soon + LONG;
         let parent = Context::background().with_deadline(soon);
-        assert_eq!([parent.with_deadline(later), parent.with_deadline(soon)].map(|ctx| ctx.deadline()), [Some(soon); 2]);
+        assert_eq!(
+            [parent.with_deadline(later), parent.with_deadline(soon)].map(|ctx| ctx.deadline()),
+            [Some(soon); 2]
+        );
         let sooner = Instant::now() + Duration::from_secs(1);
         assert_eq!(parent.with_deadline(sooner).deadline(), Some(sooner));
         assert_eq!(parent.with_cancel().0.deadline(), Some(soon));

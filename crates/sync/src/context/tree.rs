@@ -212,7 +212,12 @@ impl Node {
     }
 
     /// Ends the children of a node that is done, for its reason. Those that have children themselves go to `visits`.
-    fn end_children(&self, visits: &mut Vec<Arc<Self>>, crowded: &mut Vec<Arc<Self>>, wakers: &mut Vec<Waker>) {
+    fn end_children(
+        &self,
+        visits: &mut Vec<Arc<Self>>,
+        crowded: &mut Vec<Arc<Self>>,
+        wakers: &mut Vec<Waker>,
+    ) {
         let Some((error, cause)) = self.end() else { unreachable!("a node is done before it is visited") };
         let mut children = Vec::new();
         let mut from = 0;
@@ -255,7 +260,9 @@ impl Node {
             let reason = if error.is_timeout() { DEADLINE_EXCEEDED } else { CANCELED };
             // Ordering: Release, against the Acquire in `error`.
             self.state.store(if has_children { reason } else { reason | SETTLED }, Ordering::Release);
-            wakers.extend(std::iter::from_fn(|| inner.waiters.pop_front(State::Granted)).take(Wakers::CAPACITY));
+            wakers.extend(
+                std::iter::from_fn(|| inner.waiters.pop_front(State::Granted)).take(Wakers::CAPACITY),
+            );
             needs = Needs { a_visit: has_children, more_wakes: !inner.waiters.is_empty() };
             alarm = inner.alarm.take();
         }
