@@ -21,6 +21,7 @@ use std::{
     task::{self, Poll},
     time::Instant,
 };
+use tokio::sync::oneshot;
 
 fn main() {
     let mut rows = scheduling::rows::<Gorust>();
@@ -55,8 +56,8 @@ impl<T> Future for Joined<T> {
 
 impl Peer for Gorust {
     type Handle<T: Send + 'static> = Joined<T>;
-    type OneSender<T: Send + 'static> = Sender<T>;
-    type OneReceiver<T: Send + 'static> = Receiver<T>;
+    type OneSender<T: Send + 'static> = oneshot::Sender<T>;
+    type OneReceiver<T: Send + 'static> = oneshot::Receiver<T>;
 
     fn start(workers: usize) -> &'static Self {
         Box::leak(Box::new(Self(Builder::new().workers(workers).build().unwrap())))
@@ -105,16 +106,17 @@ impl Peer for Gorust {
         gorust::yield_now()
     }
 
-    fn oneshot<T: Send + 'static>() -> (Sender<T>, Receiver<T>) {
-        chan(1)
+    /// tokio's, which runs on any executor and is what smol's column uses too, until gorust has one of its own.
+    fn oneshot<T: Send + 'static>() -> (oneshot::Sender<T>, oneshot::Receiver<T>) {
+        oneshot::channel()
     }
 
-    fn fire<T: Send + 'static>(sender: Sender<T>, value: T) {
-        assert!(sender.try_send(value).is_ok(), "there is room for one");
+    fn fire<T: Send + 'static>(sender: oneshot::Sender<T>, value: T) {
+        assert!(sender.send(value).is_ok(), "the receiver waits");
     }
 
-    async fn caught<T: Send + 'static>(receiver: Receiver<T>) -> T {
-        receiver.recv().await.expect("the sender sends")
+    async fn caught<T: Send + 'static>(receiver: oneshot::Receiver<T>) -> T {
+        receiver.await.expect("the sender sends")
     }
 }
 

@@ -4,6 +4,7 @@
 //! Nothing here knows of a scheduler or a reactor. What must reach upwards (a leaf future that wants to say what
 //! it waits for, a timer that needs somebody to drive it) goes through [`current`], which the scheduler fills.
 
+pub mod brief_lock;
 pub mod current;
 pub mod parker;
 pub mod rng;

@@ -1,8 +1,8 @@
 //! First-in first-out lists of waiting futures. A waiter lives pinned inside its future, so waiting allocates
 //! nothing, and leaves from anywhere in constant time, so a future may be dropped whenever it likes.
 //!
-//! What is waited for is not known here: a primitive keeps its [`WaitList`] under its own
-//! [`Lock`], and the lock is what makes every operation of the list exclusive.
+//! What is waited for is not known here: a primitive keeps its [`WaitList`] under a lock of its own, and that is what
+//! makes every operation of the list exclusive.
 //!
 //! # The states of a waiter
 //!
@@ -24,8 +24,8 @@
 //!   A queued waiter is neither moved nor freed: that is what the callers of `push_back` promise.
 //! * *Last Touch*: a waiter that is not queued is touched by its owner alone.
 
-use crate::shim::{AtomicPtr, Lock, Ordering, UnsafeCell, mutant};
-use std::{fmt, marker::PhantomPinned, pin::Pin, ptr, task::Waker};
+use crate::shim::{AtomicPtr, Ordering, UnsafeCell, mutant};
+use std::{fmt, marker::PhantomPinned, ops::DerefMut, pin::Pin, ptr, task::Waker};
 
 /// Where a waiter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -469,16 +469,16 @@ impl<P> fmt::Debug for WaitList<P> {
 ///
 /// # Safety
 ///
-/// If `waiter` is queued, it is in a list under `lock`.
-pub unsafe fn keep_waiting<G, P>(
-    lock: &Lock<G>,
-    list: impl Fn(&mut G) -> &mut WaitList<P>,
+/// If `waiter` is queued, it is in a list under the lock that `lock` takes.
+pub unsafe fn keep_waiting<G: DerefMut, P>(
+    lock: impl Fn() -> G,
+    list: impl Fn(&mut G::Target) -> &mut WaitList<P>,
     waiter: Pin<&Waiter<P>>,
     waker: &Waker,
 ) -> State {
     let mut replacement = None;
     loop {
-        let mut guard = lock.lock();
+        let mut guard = lock();
         let list = list(&mut guard);
         let state = waiter.state();
         // SAFETY: when `will_wake` is asked, the waiter is queued, and under this lock, by our caller's promise.
@@ -547,10 +547,13 @@ impl Wakers {
 ///
 /// Between two batches others come to the lock: whoever may be woken by this must be told apart from newcomers by
 /// something `gather` can see.
-pub fn wake_in_batches<G>(lock: &Lock<G>, mut gather: impl FnMut(&mut G, &mut Wakers)) {
+pub fn wake_in_batches<G: DerefMut>(
+    lock: impl Fn() -> G,
+    mut gather: impl FnMut(&mut G::Target, &mut Wakers),
+) {
     let mut wakers = Wakers::new();
     loop {
-        gather(&mut lock.lock(), &mut wakers);
+        gather(&mut lock(), &mut wakers);
         let is_last = !wakers.is_full();
         wakers.wake();
         if is_last {
@@ -637,7 +640,7 @@ mod model {
     //! An event that happens once, and one future for it, built from nothing but the list.
 
     use super::*;
-    use crate::shim::{Arc, model, mutant_is_caught, spin_loop, thread};
+    use crate::shim::{Arc, Lock, model, mutant_is_caught, spin_loop, thread};
     use std::pin::pin;
 
     /// The payload is a cell loom watches: what the granter writes must be ordered before what the owner reads.
@@ -728,7 +731,7 @@ mod model {
             let list = Arc::clone(&list);
             thread::spawn(move || {
                 list.lock().release();
-                wake_in_batches(&list, |list, wakers| list.take_released(wakers));
+                wake_in_batches(|| list.lock(), |list, wakers| list.take_released(wakers));
             })
         };
         // SAFETY: it was put in this list.
@@ -738,7 +741,7 @@ mod model {
         new.set_waker(Waker::noop());
         // SAFETY: pinned and idle; it leaves by `remove`.
         unsafe { list.lock().push_back(new.as_ref()) };
-        wake_in_batches(&list, |list, wakers| list.take_released(wakers));
+        wake_in_batches(|| list.lock(), |list, wakers| list.take_released(wakers));
         assert_eq!((old[1].state(), new.state()), (State::Granted, State::Queued));
         // SAFETY: it was put in this list.
         assert!(unsafe { list.lock().remove(new.as_ref()) });

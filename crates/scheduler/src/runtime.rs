@@ -50,7 +50,7 @@ impl Runtime {
     }
 
     /// Runs a future to its end on this thread, with this runtime as the current one; see
-    /// [`block_on`](crate::block_on).
+    /// [`block_on`](crate::block_on()).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
@@ -142,7 +142,7 @@ impl Handle {
     }
 
     /// Runs a future to its end on this thread, with this runtime as the current one; see
-    /// [`block_on`](crate::block_on).
+    /// [`block_on`](crate::block_on()).
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         block_on::block_on_in(self, future)
     }

@@ -2,6 +2,7 @@
 //! one in which its worker goes to sleep. What is counted is how many wake-ups fell between the announcement and the
 //! sleep; a lost one would hang the test.
 
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
 use gorust_primitives::shim::{AtomicU64, Ordering};
 
 /// Wake-ups that arrived after a worker had announced that it sleeps, and before it did.

@@ -478,13 +478,15 @@ impl Worker {
         }
     }
 
-    /// After a sleep the clock is read anew, and the count of polls begins again.
+    /// After a sleep the clock is read anew, and so it is after the first poll: whether polls are fast is another
+    /// question now.
     fn rested(&self) {
         let now_ns = self.shared.reactor().now_ns();
         current::set_coarse_now(now_ns);
         self.last_look_ns.set(now_ns);
         self.last_turn_ns.set(now_ns);
-        self.polls_left.set(self.polls_per_look.get());
+        self.polls_per_look.set(1);
+        self.polls_left.set(1);
     }
 
     /// Gives everything queued here to the others.

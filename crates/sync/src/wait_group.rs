@@ -4,8 +4,9 @@
 //! why a waiter of one round is never released by another.
 
 use gorust_primitives::{
+    brief_lock::{BriefGuard, BriefLock},
     current::{self, Reason},
-    shim::{AtomicUsize, Lock, LockGuard, Ordering, mutant},
+    shim::{AtomicUsize, Ordering, mutant},
     wait_list::{Broadcast, State, Waiter, keep_waiting, wake_in_batches},
 };
 use gorust_scheduler::JoinHandle;
@@ -52,7 +53,7 @@ struct Shared {
     /// The count in units of [`ONE`], and [`WAITED`]. `WAITED` changes under the lock only, and is set only while the
     /// count is above zero; the step from one to zero while it is set is made under the lock, too.
     state: AtomicUsize,
-    waiters: Lock<Broadcast>,
+    waiters: BriefLock<Broadcast>,
 }
 
 /// Somebody waits.
@@ -218,7 +219,7 @@ impl Shared {
     fn done(&self) -> bool {
         // Ordering: Relaxed, the compare-exchange decides.
         let mut state = self.state.load(Ordering::Relaxed);
-        let mut waiters: Option<LockGuard<'_, Broadcast>> = None;
+        let mut waiters: Option<BriefGuard<'_, Broadcast>> = None;
         loop {
             let is_release = state == ONE | WAITED;
             if is_release && waiters.is_none() && !mutant("wait_group.zero_before_the_lock") {
@@ -239,7 +240,7 @@ impl Shared {
                 Ok(_) if is_release => {
                     waiters.get_or_insert_with(|| self.waiters.lock()).release();
                     drop(waiters);
-                    wake_in_batches(&self.waiters, |waiters, wakers| waiters.take_released(wakers));
+                    wake_in_batches(|| self.waiters.lock(), |waiters, wakers| waiters.take_released(wakers));
                     return true;
                 }
                 Ok(_) => return true,
@@ -322,7 +323,9 @@ impl Future for Wait<'_> {
         let waits = match waiter.state() {
             State::Queued => {
                 // SAFETY: the waiter is queued here or not at all.
-                let state = unsafe { keep_waiting(&this.shared.waiters, Broadcast::any, waiter, cx.waker()) };
+                let state = unsafe {
+                    keep_waiting(|| this.shared.waiters.lock(), Broadcast::any, waiter, cx.waker())
+                };
                 state == State::Queued
             }
             State::Idle if this.shared.count() > 0 => {

@@ -1,10 +1,10 @@
 //! Tasks: one allocation that holds the state word, the goroutine's record, the future and then its output.
 //!
-//! - [`state`]: the word and its transitions.
-//! - [`raw`]: the allocation, the waker, the `Runnable`, one run.
-//! - [`memory`]: where the allocation comes from.
-//! - [`join`]: [`JoinHandle`], [`AbortHandle`], [`AbortOnDrop`].
-//! - [`error`]: [`JoinError`] and the panic that must not get lost.
+//! - `state`: the word and its transitions.
+//! - `raw`: the allocation, the waker, the `Runnable`, one run.
+//! - `memory`: where the allocation comes from.
+//! - `join`: [`JoinHandle`], [`AbortHandle`], [`AbortOnDrop`].
+//! - `error`: [`JoinError`] and the panic that must not get lost.
 //!
 //! Why not async-task: `docs/decisions/0001-task-cell.md`.
 

@@ -3,8 +3,9 @@
 
 use super::ring::Ring;
 use gorust_primitives::{
+    brief_lock::{BriefGuard, BriefLock},
     select_case::{Case, Refused},
-    shim::{AtomicU8, AtomicU32, Lock, LockGuard, Ordering, UnsafeCell, mutant},
+    shim::{AtomicU8, AtomicU32, Ordering, UnsafeCell, mutant},
     wait_list::{Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
 use std::{cell::Cell, collections::BTreeMap, pin::Pin, task::Waker};
@@ -17,7 +18,7 @@ pub(super) struct Chan<T> {
     pub(super) senders: AtomicU32,
     /// Handles that receive. The step to zero closes the channel and drops what is in it.
     pub(super) receivers: AtomicU32,
-    core: Lock<Core<T>>,
+    core: BriefLock<Core<T>>,
 }
 
 /// What lies under the lock.
@@ -140,7 +141,7 @@ impl<T> Chan<T> {
             outlook: AtomicU8::new(sendable),
             senders: AtomicU32::new(1),
             receivers: AtomicU32::new(1),
-            core: Lock::new(Core {
+            core: BriefLock::new(Core {
                 values: Ring::new(capacity),
                 returned: None,
                 grants: 0,
@@ -164,9 +165,9 @@ impl<T> Chan<T> {
         Locked { core: self.core.lock(), chan: self, outlook: None }
     }
 
-    /// The lock as the wait list wants it.
-    pub(super) fn raw_lock(&self) -> &Lock<Core<T>> {
-        &self.core
+    /// The lock for a step that changes nothing of what there is to find.
+    pub(super) fn raw_lock(&self) -> BriefGuard<'_, Core<T>> {
+        self.core.lock()
     }
 
     /// Closes the channel and lets go everybody who waits. Returns whether it was open.
@@ -179,7 +180,7 @@ impl<T> Chan<T> {
             locked.set_closed();
         }
         // Newcomers see that it is closed and do not wait, so this ends.
-        wake_in_batches(&self.core, |core, wakers| core.release(wakers));
+        wake_in_batches(|| self.raw_lock(), |core, wakers| core.release(wakers));
         true
     }
 
@@ -214,7 +215,7 @@ impl<T> Chan<T> {
 
 /// A channel whose lock is held. Letting it go tells the others what there is to find.
 pub(super) struct Locked<'a, T> {
-    core: LockGuard<'a, Core<T>>,
+    core: BriefGuard<'a, Core<T>>,
     chan: &'a Chan<T>,
     /// What there is to find, if a step has worked it out; else it is looked up in the end.
     outlook: Option<u8>,

@@ -95,7 +95,12 @@ impl<'a, T> Recv<'a, T> {
         let mut this = self.project();
         // SAFETY: the waiter is queued in this channel or not at all.
         match unsafe {
-            keep_waiting(this.chan.raw_lock(), |core| &mut core.receivers, this.waiter.as_ref(), cx.waker())
+            keep_waiting(
+                || this.chan.raw_lock(),
+                |core| &mut core.receivers,
+                this.waiter.as_ref(),
+                cx.waker(),
+            )
         } {
             State::Granted => Poll::Ready(take_granted(this.waiter.as_mut())),
             State::Closed => Poll::Ready(None),

@@ -120,7 +120,7 @@ impl<'a, T> Sending<'a, T> {
         let this = self.project();
         // SAFETY: the waiter is queued in this channel or not at all.
         match unsafe {
-            keep_waiting(this.chan.raw_lock(), |core| &mut core.senders, this.waiter.as_ref(), cx.waker())
+            keep_waiting(|| this.chan.raw_lock(), |core| &mut core.senders, this.waiter.as_ref(), cx.waker())
         } {
             State::Granted => Poll::Ready(Ok(())),
             State::Closed => Poll::Ready(Err(Closed)),

@@ -76,7 +76,7 @@ impl Pull {
         if waiter.state() == State::Queued {
             // SAFETY: the waiter is queued in this channel or not at all.
             let state = unsafe {
-                keep_waiting(chan.raw_lock(), |core| &mut core.streams, waiter.as_ref(), cx.waker())
+                keep_waiting(|| chan.raw_lock(), |core| &mut core.streams, waiter.as_ref(), cx.waker())
             };
             return state == State::Queued;
         }

@@ -46,8 +46,9 @@ impl<'a, T> UntilClosed<'a, T> {
         let waiter = this.waiter.as_ref();
         if waiter.state() == State::Queued {
             // SAFETY: the waiter is queued in this channel or not at all.
-            let state =
-                unsafe { keep_waiting(this.chan.raw_lock(), |core| &mut core.watchers, waiter, cx.waker()) };
+            let state = unsafe {
+                keep_waiting(|| this.chan.raw_lock(), |core| &mut core.watchers, waiter, cx.waker())
+            };
             return state == State::Queued;
         }
         waiter.set_waker(cx.waker());

@@ -200,14 +200,17 @@ impl Node {
         // Strangers' code, now that everybody is done.
         wakers.into_iter().for_each(Waker::wake);
         for node in crowded {
-            wake_in_batches(&node.inner, |inner, wakers| {
-                while !wakers.is_full() {
-                    match inner.waiters.pop_front(State::Granted) {
-                        Some(waker) => wakers.push(waker),
-                        None => return,
+            wake_in_batches(
+                || node.inner.lock(),
+                |inner, wakers| {
+                    while !wakers.is_full() {
+                        match inner.waiters.pop_front(State::Granted) {
+                            Some(waker) => wakers.push(waker),
+                            None => return,
+                        }
                     }
-                }
-            });
+                },
+            );
         }
     }
 
@@ -305,7 +308,12 @@ impl Node {
     pub(super) unsafe fn keep_waiting(&self, waiter: Pin<&Waiter>, waker: &Waker) -> bool {
         // SAFETY: our caller's promise.
         let state = unsafe {
-            gorust_primitives::wait_list::keep_waiting(&self.inner, |inner| &mut inner.waiters, waiter, waker)
+            gorust_primitives::wait_list::keep_waiting(
+                || self.inner.lock(),
+                |inner| &mut inner.waiters,
+                waiter,
+                waker,
+            )
         };
         state == State::Queued
     }
