@@ -303,3 +303,35 @@ fn sockets_serve_a_thread_that_knows_no_runtime() {
     });
     assert_eq!(server.join().unwrap(), 4);
 }
+
+/// One system call takes 1,024 slices at most; more of them must not look like a call that came up short.
+#[test]
+fn more_slices_than_one_call_takes_are_all_carried() {
+    const SLICES: usize = 3_000;
+    const ROUNDS: usize = 20;
+    let runtime = gorust_scheduler::runtime::Builder::new().workers(1).build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let writer = gorust_scheduler::go(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let chunk = [7_u8; 16];
+            let mut written = 0;
+            while written < SLICES * chunk.len() * ROUNDS {
+                written += stream.write_vectored(&vec![IoSlice::new(&chunk); SLICES]).await.unwrap();
+            }
+            stream.close().await.unwrap();
+            written
+        });
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let (mut memory, mut read) = (vec![[0_u8; 16]; SLICES], 0);
+        loop {
+            let mut slices: Vec<_> = memory.iter_mut().map(|chunk| IoSliceMut::new(chunk)).collect();
+            match stream.read_vectored(&mut slices).await.unwrap() {
+                0 => break,
+                length => read += length,
+            }
+        }
+        assert_eq!(read, writer.await.unwrap());
+    });
+}

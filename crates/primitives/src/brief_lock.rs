@@ -1,18 +1,20 @@
-//! A lock for critical sections of a few instructions: taking it is one read-modify-write, letting it go a plain store.
+//! A lock for critical sections of a few instructions: taking it is one read-modify-write, letting it go a
+//! plain store.
 //!
 //! # Why not std's
 //!
-//! std's mutex pays a second read-modify-write to find out whether somebody sleeps, and looks after poison. A channel does
-//! two critical sections of some twenty instructions a message, so the lock is most of what it costs: with this one a
-//! message through a buffer takes a quarter less (`docs/decisions/brief-lock.md`).
+//! std's mutex pays a second read-modify-write to find out whether somebody sleeps, and looks after poison. A
+//! channel does two critical sections of some twenty instructions a message, so the lock is most of what it
+//! costs: with this one a message through a buffer takes a quarter less
+//! (`docs/decisions/0003-brief-lock.md`).
 //!
 //! # How one waits
 //!
-//! The holder never sleeps and never calls a stranger's code, so it lets go within nanoseconds, unless the kernel has taken
-//! its processor away. Who finds the lock held spins for about as long as that may take, then yields the processor a few
-//! times, so that a holder on the same one can go on, and then naps, longer each time up to a millisecond. Nobody is woken:
-//! the holder does not know who waits, and that is the saving. There is no queue and no fairness; what needs those builds
-//! them on top, under the lock.
+//! The holder never sleeps and never calls a stranger's code, so it lets go within nanoseconds, unless the
+//! kernel has taken its processor away. Who finds the lock held spins for about as long as that may take,
+//! then yields the processor a few times, so that a holder on the same one can go on, and then naps, longer
+//! each time up to a millisecond. Nobody is woken: the holder does not know who waits, and that is the
+//! saving. There is no queue and no fairness; what needs those builds them on top, under the lock.
 //!
 //! Where a section may allocate much, touch a page for the first time or take another lock, use
 //! [`Lock`](crate::shim::Lock): a nap is worse than a proper sleep there.
@@ -57,24 +59,27 @@ impl Word {
 
     #[cold]
     fn wait(&self) {
+        let mut pauses = 16;
         let mut nap = NAP;
-        for round in 0_u32.. {
-            // Looking before trying leaves the cache line with its holder.
+        let mut yields = 0;
+        loop {
+            if pauses <= 64 {
+                (0..pauses).for_each(|_| spin_loop());
+                pauses *= 2;
+            } else if yields < 8 {
+                yields += 1;
+                std::thread::yield_now();
+            } else {
+                #[allow(
+                    clippy::disallowed_methods,
+                    reason = "the holder's processor was taken away; ours goes, too"
+                )]
+                std::thread::sleep(nap);
+                nap = LONGEST_NAP.min(nap * 2);
+            }
             // Ordering: Relaxed, `try_acquire` decides.
             if !self.is_held.load(Ordering::Relaxed) && self.try_acquire() {
                 return;
-            }
-            match round {
-                0..SPIN_UNTIL => spin_loop(),
-                SPIN_UNTIL..YIELD_UNTIL => std::thread::yield_now(),
-                _ => {
-                    #[allow(
-                        clippy::disallowed_methods,
-                        reason = "the holder's processor was taken away; ours goes, too"
-                    )]
-                    std::thread::sleep(nap);
-                    nap = LONGEST_NAP.min(nap * 2);
-                }
             }
         }
     }
@@ -145,7 +150,8 @@ mod imp {
     /// Holds a [`BriefLock`]; lets it go when dropped.
     pub struct BriefGuard<'a, T> {
         lock: &'a BriefLock<T>,
-        /// The guard is as good as a `&mut T`, and stays on its thread: to hold it across an `.await` is to hold it long.
+        /// The guard is as good as a `&mut T`, and stays on its thread: to hold it across an `.await` is to
+        /// hold it long.
         value: PhantomData<*mut T>,
     }
 
@@ -181,7 +187,8 @@ mod imp {
     }
 }
 
-/// Under a model checker it is an ordinary lock: what is built on it is modelled, and the lock has a model of its own.
+/// Under a model checker it is an ordinary lock: what is built on it is modelled, and the lock has a model of
+/// its own.
 #[cfg(any(gorust_loom, gorust_shuttle))]
 mod imp {
     pub use crate::shim::{Lock as BriefLock, LockGuard as BriefGuard};
@@ -274,7 +281,8 @@ mod tests {
             })
         };
         came.recv().unwrap();
-        // Long enough that the other one has stopped spinning, as it would behind a holder that was preempted.
+        // Long enough that the other one has stopped spinning, as it would behind a holder that was
+        // preempted.
         (0..1_000).for_each(|_| thread::yield_now());
         drop(guard);
         assert_eq!(waiter.join().unwrap(), 1);

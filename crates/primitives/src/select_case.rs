@@ -1,21 +1,22 @@
 //! What lets a waiter stand in several queues at once and be served by one of them: the claim word.
 //!
-//! A select puts one waiter in the queue of each of its cases. All of them point to the select's one [`Claim`], and
-//! whoever wants to serve one of them must first win that word; so exactly one case commits. A plain `recv` or `send`
-//! stands in one queue only and needs no word: its [`Case`] is [`Case::ALONE`], and is won by asking.
+//! A select puts one waiter in the queue of each of its cases. All of them point to the select's one
+//! [`Claim`], and whoever wants to serve one of them must first win that word; so exactly one case commits. A
+//! plain `recv` or `send` stands in one queue only and needs no word: its [`Case`] is [`Case::ALONE`], and is
+//! won by asking.
 //!
 //! # Rules
 //!
-//! 1. *Who serves wins first.* A peer that has found a waiter under the lock of its queue calls [`Case::win`] before it
-//!    touches the waiter's value. On [`Refused::Taken`] it takes the waiter out of the queue and looks at the next: the
-//!    select is decided, this waiter is as good as gone. On [`Refused::Polling`] it leaves the waiter in the queue and
-//!    looks at the next.
+//! 1. *Who serves wins first.* A peer that has found a waiter under the lock of its queue calls [`Case::win`]
+//!    before it touches the waiter's value. On [`Refused::Taken`] it takes the waiter out of the queue and
+//!    looks at the next: the select is decided, this waiter is as good as gone. On [`Refused::Polling`] it
+//!    leaves the waiter in the queue and looks at the next.
 //! 2. *Who scans again wins first.* A select that is polled while it stands in the queues calls
-//!    [`start_polling`](Claim::start_polling): peers pass it by from then on, so nothing is decided behind its back, and
-//!    its own waiters in the same channel do not meet each other.
-//! 3. *No waiting without a look.* It goes back to waiting by [`stop_polling`](Claim::stop_polling) only while it holds
-//!    the locks of all its channels and has just seen, under them, that no case is ready: what peers did while they
-//!    passed it by is then seen by it, and what they do later finds it open.
+//!    [`start_polling`](Claim::start_polling): peers pass it by from then on, so nothing is decided behind
+//!    its back, and its own waiters in the same channel do not meet each other.
+//! 3. *No waiting without a look.* It goes back to waiting by [`stop_polling`](Claim::stop_polling) only
+//!    while it holds the locks of all its channels and has just seen, under them, that no case is ready: what
+//!    peers did while they passed it by is then seen by it, and what they do later finds it open.
 //! 4. *A word is used once.* It goes with its select; a waiter leaves every queue before the word does.
 
 use crate::shim::{AtomicU32, Ordering, mutant};
@@ -77,8 +78,8 @@ impl Claim {
             self.0.store(index, Ordering::Release);
             return refused;
         }
-        // Ordering: AcqRel, against `winner` and the other `win`: who learns the index knows what its winner knew, and
-        // the winner knows what the owner wrote before it opened the claim.
+        // Ordering: AcqRel, against `winner` and the other `win`: who learns the index knows what its winner
+        // knew, and the winner knows what the owner wrote before it opened the claim.
         match self.0.compare_exchange(OPEN, index, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(()),
             Err(found) => self.refused(found),
@@ -107,15 +108,18 @@ impl Claim {
     /// The index of the case that has won meanwhile.
     #[inline]
     pub fn start_polling(&self) -> Result<(), u32> {
-        // Ordering: Acquire on failure, against the Release in `win`. Relaxed on success: nothing has happened.
+        // Ordering: Acquire on failure, against the Release in `win`. Relaxed on success: nothing has
+        // happened.
         self.0.compare_exchange(OPEN, POLLING, Ordering::Relaxed, Ordering::Acquire).map(drop)
     }
 
-    /// Opens the claim again. Only its owner calls it, under all the locks, after a look at all the cases (rule 3).
+    /// Opens the claim again. Only its owner calls it, under all the locks, after a look at all the cases
+    /// (rule 3).
     #[inline]
     pub fn stop_polling(&self) {
         debug_assert_eq!(self.0.load(Ordering::Relaxed), POLLING);
-        // Ordering: Release, against the Acquire in `win`: the winner finds the waiters as the owner left them.
+        // Ordering: Release, against the Acquire in `win`: the winner finds the waiters as the owner left
+        // them.
         self.0.store(OPEN, Ordering::Release);
     }
 }

@@ -1,8 +1,8 @@
 //! First-in first-out lists of waiting futures. A waiter lives pinned inside its future, so waiting allocates
 //! nothing, and leaves from anywhere in constant time, so a future may be dropped whenever it likes.
 //!
-//! What is waited for is not known here: a primitive keeps its [`WaitList`] under a lock of its own, and that is what
-//! makes every operation of the list exclusive.
+//! What is waited for is not known here: a primitive keeps its [`WaitList`] under a lock of its own, and that
+//! is what makes every operation of the list exclusive.
 //!
 //! # The states of a waiter
 //!
@@ -12,20 +12,29 @@
 //!   └──remove, Discard───┘
 //! ```
 //!
-//! The state takes no word of its own: it is the link to the predecessor, which in a ring is never null while the
-//! waiter is queued. It is an atomic, so that a woken future sees without the lock that it has left the list, and
-//! is then alone with its waiter: writing it is the last thing the list does to a waiter (*Last Touch*).
+//! The state takes no word of its own: it is the link to the predecessor, which in a ring is never null while
+//! the waiter is queued. It is an atomic, so that a woken future sees without the lock that it has left the
+//! list, and is then alone with its waiter: writing it is the last thing the list does to a waiter (*Last
+//! Touch*).
 //!
 //! # Rules the unsafe code refers to
 //!
 //! * *Under Lock*: a list, and every link and waker of a queued waiter, is touched only by who holds the lock
 //!   the list lies in (for a list of one's own: by who borrows it mutably).
-//! * *Link Valid*: the links of a queued waiter lead to waiters that are queued in the same list, itself included.
-//!   A queued waiter is neither moved nor freed: that is what the callers of `push_back` promise.
+//! * *Link Valid*: the links of a queued waiter lead to waiters that are queued in the same list, itself
+//!   included. A queued waiter is neither moved nor freed: that is what the callers of `push_back` promise.
 //! * *Last Touch*: a waiter that is not queued is touched by its owner alone.
 
 use crate::shim::{AtomicPtr, Ordering, UnsafeCell, mutant};
-use std::{fmt, marker::PhantomPinned, ops::DerefMut, pin::Pin, ptr, task::Waker};
+use std::{
+    fmt,
+    marker::PhantomPinned,
+    ops::DerefMut,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    ptr,
+    task::Waker,
+};
 
 /// Where a waiter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +64,11 @@ pub enum Choice {
 
 /// One future's place in a [`WaitList`]: 32 bytes and its payload.
 ///
-/// The payload `P` belongs to the owner while the waiter is not queued, and to whoever holds the list's lock while
-/// it is.
+/// The payload `P` belongs to the owner while the waiter is not queued, and to whoever holds the list's lock
+/// while it is.
 pub struct Waiter<P = ()> {
-    /// The state: a null pointer is `Idle`, [`granted`] and [`closed`] are themselves, and anything else is the
-    /// predecessor of a queued waiter. Written under the lock; read by the owner at any time.
+    /// The state: a null pointer is `Idle`, [`granted`] and [`closed`] are themselves, and anything else is
+    /// the predecessor of a queued waiter. Written under the lock; read by the owner at any time.
     place: AtomicPtr<Self>,
     /// The successor of a queued waiter. Under Lock.
     next: UnsafeCell<*const Self>,
@@ -70,8 +79,8 @@ pub struct Waiter<P = ()> {
     _pinned: PhantomPinned,
 }
 
-// SAFETY: what lies behind the links is touched under the list's lock only, which any thread may hold (Under Lock);
-// the payload goes with the waiter.
+// SAFETY: what lies behind the links is touched under the list's lock only, which any thread may hold (Under
+// Lock); the payload goes with the waiter.
 unsafe impl<P: Send> Send for Waiter<P> {}
 
 const GRANTED: usize = 1;
@@ -103,8 +112,8 @@ impl<P> Waiter<P> {
     /// Returns where the waiter stands. What was done before it left its list is then seen, without the lock.
     #[inline]
     pub fn state(&self) -> State {
-        // Ordering: Acquire, against the Release in `WaitList::unlink`: what the granter wrote is seen, and it will
-        // not touch the waiter again (Last Touch).
+        // Ordering: Acquire, against the Release in `WaitList::unlink`: what the granter wrote is seen, and
+        // it will not touch the waiter again (Last Touch).
         match self.place.load(Ordering::Acquire).addr() {
             0 => State::Idle,
             GRANTED => State::Granted,
@@ -113,8 +122,8 @@ impl<P> Waiter<P> {
         }
     }
 
-    /// Says whom to wake when the waiter leaves a list it has not joined yet. It may clone and drop a waker, which
-    /// is a stranger's code: call it before the lock is taken.
+    /// Says whom to wake when the waiter leaves a list it has not joined yet. It may clone and drop a waker,
+    /// which is a stranger's code: call it before the lock is taken.
     ///
     /// # Panics
     ///
@@ -231,7 +240,8 @@ impl<P> WaitList<P> {
     /// # Safety
     ///
     /// * `waiter` is not queued, and its owner uses no reference to its payload while it is.
-    /// * Before it is dropped, its owner calls [`remove`](Self::remove) on the list, or has seen that it left.
+    /// * Before it is dropped, its owner calls [`remove`](Self::remove) on the list, or has seen that it
+    ///   left.
     /// * Until then, all lists it is in, one after the other, lie under the same lock.
     #[inline]
     pub unsafe fn push_back(&mut self, waiter: Pin<&Waiter<P>>) {
@@ -263,8 +273,8 @@ impl<P> WaitList<P> {
         Some(self.grant(head, if state == State::Closed { closed() } else { granted() }))
     }
 
-    /// Shows the waiters to `choose`, first one first, until it takes one out of the list; returns that one's waker.
-    /// What `choose` writes to the payload is seen by the owner when it finds its waiter granted.
+    /// Shows the waiters to `choose`, first one first, until it takes one out of the list; returns that one's
+    /// waker. What `choose` writes to the payload is seen by the owner when it finds its waiter granted.
     ///
     /// # Panics
     ///
@@ -279,7 +289,8 @@ impl<P> WaitList<P> {
             match choose(&waiter.payload) {
                 Choice::Grant => return Some(self.grant(waiter, granted())),
                 Choice::Close => return Some(self.grant(waiter, closed())),
-                // Subtle: its waker stays inside, for the owner to drop: dropping it here would run a stranger's code.
+                // Subtle: its waker stays inside, for the owner to drop: dropping it here would run a
+                // stranger's code.
                 Choice::Discard => self.unlink(waiter, ptr::null_mut()),
                 Choice::Skip => {}
             }
@@ -290,21 +301,14 @@ impl<P> WaitList<P> {
         }
     }
 
-    /// Takes the waker of the first waiter that still has one. The waiter stays where it is and counts as woken: see
-    /// [`is_woken`](Self::is_woken). For locks, which wake but do not grant.
+    /// Takes the waker of the first waiter that still has one. The waiter stays where it is and counts as
+    /// woken: see [`is_woken`](Self::is_woken). For locks, which wake but do not grant.
     #[inline]
     pub fn wake_first(&mut self) -> Option<Waker> {
         self.iter().find_map(|waiter| {
             // SAFETY: the waiter is queued here, and the list is ours (Under Lock).
             waiter.waker.with_mut(|waker| unsafe { (*waker).take() })
         })
-    }
-
-    /// Returns whether a waiter has not been woken yet by [`wake_first`](Self::wake_first).
-    #[inline]
-    pub fn has_sleeper(&self) -> bool {
-        // SAFETY: the waiter is queued here, and the list is ours (Under Lock).
-        self.iter().any(|waiter| waiter.waker.with(|waker| unsafe { (*waker).is_some() }))
     }
 
     /// Returns whether the queued `waiter` has been woken by [`wake_first`](Self::wake_first).
@@ -318,18 +322,8 @@ impl<P> WaitList<P> {
         waiter.get_ref().waker.with(|waker| unsafe { (*waker).is_none() })
     }
 
-    /// Calls `f` with the payload of the queued `waiter`.
-    ///
-    /// # Safety
-    ///
-    /// `waiter` is queued in a list that lies under the same lock as this one.
-    #[inline]
-    pub unsafe fn with_payload<R>(&mut self, waiter: Pin<&Waiter<P>>, f: impl FnOnce(&P) -> R) -> R {
-        f(&waiter.get_ref().payload)
-    }
-
-    /// Takes `waiter` out of the list if it is still in it, as [`State::Idle`], and returns whether it was. Its waker
-    /// stays inside.
+    /// Takes `waiter` out of the list if it is still in it, as [`State::Idle`], and returns whether it was.
+    /// Its waker stays inside.
     ///
     /// # Safety
     ///
@@ -374,8 +368,8 @@ impl<P> WaitList<P> {
 
     /// Moves all waiters of `other` behind those of this list, in one step.
     ///
-    /// A waiter moved is removed through the list it is in now; but any list under the lock may remove a waiter that
-    /// is not the first of its own.
+    /// A waiter moved is removed through the list it is in now; but any list under the lock may remove a
+    /// waiter that is not the first of its own.
     pub fn append(&mut self, other: &mut Self) {
         // SAFETY: a head is null or queued in its list (Link Valid).
         let Some(second) = (unsafe { other.head.as_ref() }) else { return };
@@ -392,7 +386,8 @@ impl<P> WaitList<P> {
 
     /// The queued waiters, first one first.
     fn iter(&self) -> impl Iterator<Item = &Waiter<P>> {
-        // SAFETY: the head is null or queued here (Link Valid), and stays so while the list is borrowed (Under Lock).
+        // SAFETY: the head is null or queued here (Link Valid), and stays so while the list is borrowed
+        // (Under Lock).
         let head = unsafe { self.head.as_ref() };
         std::iter::successors(head, move |&waiter| {
             Some(successor(waiter)).filter(|next| !ptr::eq(*next, self.head))
@@ -426,8 +421,8 @@ impl<P> WaitList<P> {
             }
         }
         let ordering = if mutant("wait_list.relaxed") { Ordering::Relaxed } else { Ordering::Release };
-        // Ordering: Release, against the Acquire in `Waiter::state`: the payload, the links and the waker are written
-        // before. It is the last access (Last Touch).
+        // Ordering: Release, against the Acquire in `Waiter::state`: the payload, the links and the waker are
+        // written before. It is the last access (Last Touch).
         waiter.place.store(state, ordering);
     }
 }
@@ -435,9 +430,11 @@ impl<P> WaitList<P> {
 /// Makes `next` the successor of `previous`. Both are queued or about to be.
 #[inline]
 fn link<P>(previous: &Waiter<P>, next: &Waiter<P>) {
-    // SAFETY: we hold the lock of the list both are in (Under Lock); the reference gives the pointer its target.
+    // SAFETY: we hold the lock of the list both are in (Under Lock); the reference gives the pointer its
+    // target.
     previous.next.with_mut(|slot| unsafe { *slot = next });
-    // Ordering: Relaxed, links are followed under the lock only; `Waiter::state` reads from it no more than "queued".
+    // Ordering: Relaxed, links are followed under the lock only; `Waiter::state` reads from it no more than
+    // "queued".
     next.place.store(ptr::from_ref(previous).cast_mut(), Ordering::Relaxed);
 }
 
@@ -464,8 +461,8 @@ impl<P> fmt::Debug for WaitList<P> {
     }
 }
 
-/// Makes sure that `waiter`, if it is still queued, wakes `waker`, and returns its state: what a future does that is
-/// polled again while it waits. `list` finds a list under the lock; any will do.
+/// Makes sure that `waiter`, if it is still queued, wakes `waker`, and returns its state: what a future does
+/// that is polled again while it waits. `list` finds a list under the lock; any will do.
 ///
 /// # Safety
 ///
@@ -481,7 +478,8 @@ pub unsafe fn keep_waiting<G: DerefMut, P>(
         let mut guard = lock();
         let list = list(&mut guard);
         let state = waiter.state();
-        // SAFETY: when `will_wake` is asked, the waiter is queued, and under this lock, by our caller's promise.
+        // SAFETY: when `will_wake` is asked, the waiter is queued, and under this lock, by our caller's
+        // promise.
         if state != State::Queued || unsafe { list.will_wake(waiter, waker) } {
             drop(guard);
             return state;
@@ -512,8 +510,8 @@ impl Default for Wakers {
 }
 
 impl Wakers {
-    /// How many fit: so many that the lock is taken rarely, so few that nobody waits long for it and the batch lies well
-    /// on any stack.
+    /// How many fit: so many that the lock is taken rarely, so few that nobody waits long for it and the
+    /// batch lies well on any stack.
     pub const CAPACITY: usize = 32;
 
     /// Creates an empty batch.
@@ -539,14 +537,24 @@ impl Wakers {
     /// Wakes them all, in the order they came. Call it without a lock.
     pub fn wake(&mut self) {
         let len = std::mem::take(&mut self.len);
-        self.wakers[..len].iter_mut().filter_map(Option::take).for_each(Waker::wake);
+        self.wakers[..len].iter_mut().filter_map(Option::take).for_each(wake);
+    }
+}
+
+/// Wakes. A panic of the waker, which a foreign executor's may, goes no further: it was printed, and must take
+/// neither the others' wake-up along nor a value in the caller's hands.
+#[inline]
+pub fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Dropping it might panic again.
+        std::mem::forget(payload);
     }
 }
 
 /// Calls `gather` under the lock and wakes what it gathered after it, until a batch is left unfilled.
 ///
-/// Between two batches others come to the lock: whoever may be woken by this must be told apart from newcomers by
-/// something `gather` can see.
+/// Between two batches others come to the lock: whoever may be woken by this must be told apart from
+/// newcomers by something `gather` can see.
 pub fn wake_in_batches<G: DerefMut>(
     lock: impl Fn() -> G,
     mut gather: impl FnMut(&mut G::Target, &mut Wakers),
@@ -607,13 +615,13 @@ impl Broadcast {
     #[inline]
     pub unsafe fn remove(&mut self, waiter: Pin<&Waiter>) -> bool {
         let list = if self.releasing.starts_with(waiter) { &mut self.releasing } else { &mut self.queued };
-        // SAFETY: the waiter is in one of the two lists. If it is the first of one of them, that one is asked; if it
-        // is not, taking it out touches its neighbours alone, and either list will do.
+        // SAFETY: the waiter is in one of the two lists. If it is the first of one of them, that one is
+        // asked; if it is not, taking it out touches its neighbours alone, and either list will do.
         unsafe { list.remove(waiter) }
     }
 
-    /// Releases everybody who waits now. The caller then wakes them by [`take_released`](Self::take_released), also
-    /// those of an earlier release that is not through yet.
+    /// Releases everybody who waits now. The caller then wakes them by
+    /// [`take_released`](Self::take_released), also those of an earlier release that is not through yet.
     #[inline]
     pub fn release(&mut self) {
         self.releasing.append(&mut self.queued);
@@ -643,7 +651,8 @@ mod model {
     use crate::shim::{Arc, Lock, model, mutant_is_caught, spin_loop, thread};
     use std::pin::pin;
 
-    /// The payload is a cell loom watches: what the granter writes must be ordered before what the owner reads.
+    /// The payload is a cell loom watches: what the granter writes must be ordered before what the owner
+    /// reads.
     type Slot = UnsafeCell<Option<u32>>;
 
     fn grant(list: &Lock<WaitList<Slot>>, value: u32) -> bool {
@@ -660,8 +669,9 @@ mod model {
         waiter.payload().with_mut(|slot| unsafe { (*slot).take() })
     }
 
-    /// One thread grants; the owner looks until it is granted, and then does with its waiter what it likes, without
-    /// the lock. It does not park: that would order its looks behind the grant, and hide what this is about.
+    /// One thread grants; the owner looks until it is granted, and then does with its waiter what it likes,
+    /// without the lock. It does not park: that would order its looks behind the grant, and hide what this is
+    /// about.
     fn granted_while_waiting() {
         let list = Arc::new(Lock::new(WaitList::new()));
         let granter = {
@@ -685,8 +695,8 @@ mod model {
         assert!(list.lock().is_empty());
     }
 
-    /// One thread grants once; the first of two waiters is dropped meanwhile. The grant is taken by exactly one of
-    /// them, or by nobody if it came too early.
+    /// One thread grants once; the first of two waiters is dropped meanwhile. The grant is taken by exactly
+    /// one of them, or by nobody if it came too early.
     fn dropped_while_granted() {
         let list = Arc::new(Lock::new(WaitList::new()));
         let second = Box::pin(Waiter::new(Slot::new(None)));
@@ -828,9 +838,9 @@ mod tests {
         assert!(list.wake_first().is_some());
         // SAFETY: both are queued in this list.
         let woken = [0, 1].map(|index| unsafe { list.is_woken(waiters[index].as_ref()) });
-        assert_eq!((woken, list.has_sleeper()), ([true, false], true));
+        assert_eq!(woken, [true, false]);
         assert!(list.wake_first().is_some());
-        assert!(!list.has_sleeper() && list.wake_first().is_none());
+        assert!(list.wake_first().is_none());
         for waiter in &waiters {
             // SAFETY: it was put in this list.
             assert!(unsafe { list.remove(waiter.as_ref()) });

@@ -9,8 +9,8 @@
 //!
 //! The race to fear: the event is announced while a registrar has its hand in the slot. The announcer leaves
 //! empty-handed, so the registrar must do its work: it finds `TAKEN` where it left `LOCKED`, empties the slot, and
-//! wakes a waker that was there before it. Its own need not be woken: it has acquired the announcement, and sees
-//! the event when it looks again.
+//! wakes what was in it, be it its own. To look again is not enough: an event is made true before it is announced, so
+//! the registrar may have used it up in between, and waits for the next one, which must find somebody in the cell.
 
 use crate::shim::{AtomicU32, Ordering, UnsafeCell, mutant};
 use std::{fmt, task::Waker};
@@ -101,7 +101,13 @@ impl WakerCell {
         }
         // SAFETY: we moved EMPTY to LOCKED, so the slot is ours. It is `None`, so nothing is dropped here.
         self.slot.with_mut(|slot| unsafe { *slot = Some(clone) });
-        drop(self.unlock());
+        if let Some(announced) = self.unlock() {
+            // Subtle: even our own. The event was made true before it was announced here, and may be used up since, by
+            // this very task: then it finds nothing when it looks again, and the cell is empty.
+            if !mutant("waker_cell.drops_its_own") {
+                announced.wake();
+            }
+        }
         Ok(())
     }
 

@@ -39,6 +39,7 @@ thread_local! {
 #[must_use = "the thread leaves the reactor when this is dropped"]
 #[derive(Debug)]
 pub struct Entered {
+    reactor: &'static Reactor,
     previous: Option<Here>,
     /// It belongs to the thread's local state.
     not_send: PhantomData<*const ()>,
@@ -68,12 +69,14 @@ pub struct Entered {
 /// ```
 pub fn enter(reactor: &'static Reactor, shard: usize) -> Entered {
     let here = Here { reactor, shard: reactor.shard(shard), foreign: shard == Reactor::FOREIGN };
-    Entered { previous: HERE.replace(Some(here)), not_send: PhantomData }
+    reactor.count_entered();
+    Entered { reactor, previous: HERE.replace(Some(here)), not_send: PhantomData }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         HERE.set(self.previous);
+        self.reactor.count_left();
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Reactor {
     claims: Lock<Claims>,
     notification: Notification,
     closed: AtomicBool,
+    /// Threads whose current reactor this is, or will be again.
+    entered: AtomicUsize,
     /// Written by whoever holds the right to poll.
     polls: AtomicU64,
     notifies: AtomicU64,
@@ -149,6 +151,7 @@ impl Reactor {
             claims: Lock::new(Claims::default()),
             notification: Notification::new(),
             closed: AtomicBool::new(false),
+            entered: AtomicUsize::new(0),
             polls: AtomicU64::new(0),
             notifies: AtomicU64::new(0),
             registrations: AtomicU64::new(0),
@@ -207,7 +210,21 @@ impl Reactor {
 
     /// Whether no source and no timer is left.
     fn is_empty(&self) -> bool {
-        self.sources.alive() == 0 && self.open_shards().all(Shard::is_empty)
+        // Ordering: Acquire, against the Release in `count_left`.
+        self.entered.load(Ordering::Acquire) == 0
+            && self.sources.alive() == 0
+            && self.open_shards().all(Shard::is_empty)
+    }
+
+    /// A thread has entered: this reactor is not opened for others until it has left.
+    pub(crate) fn count_entered(&self) {
+        // Ordering: Relaxed, as for every reference count.
+        self.entered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_left(&self) {
+        // Ordering: Release, against the Acquire in `is_empty`.
+        self.entered.fetch_sub(1, Ordering::Release);
     }
 
     fn reopen(&self, clock: Clock) -> io::Result<()> {
@@ -453,6 +470,14 @@ impl Reactor {
     #[inline]
     pub(crate) fn deadline_from_outside(&self, deadline: u64) {
         if self.horizon.is_beyond(deadline) {
+            self.notify();
+        }
+    }
+
+    /// A thread that will look at its shard again, if what it runs lets it, has armed a timer.
+    #[inline]
+    pub(crate) fn deadline_from_inside(&self, deadline: u64) {
+        if self.horizon.seems_beyond(deadline) {
             self.notify();
         }
     }

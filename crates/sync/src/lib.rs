@@ -17,11 +17,12 @@
 //!
 //! What holds for all of them:
 //!
-//! * Every future may be dropped at any moment. The heading *Cancel safety* says what that means for it; no value, lock or
-//!   wake-up is ever lost with one.
-//! * Waiting allocates nothing: who waits is linked into a list through its own future. (A stream allocates once.)
-//! * Whoever waits is served in the order it came. A waker is never called, and a value never dropped or cloned, while an
-//!   internal lock is held.
+//! * Every future may be dropped at any moment. The heading *Cancel safety* says what that means for it; no
+//!   value, lock or wake-up is ever lost with one.
+//! * Waiting allocates nothing: who waits is linked into a list through its own future. (A stream allocates
+//!   once.)
+//! * Whoever waits is served in the order it came. A waker is never called, and a value never dropped or
+//!   cloned, while an internal lock is held.
 //! * They work on any executor and on plain threads; `*_blocking` methods are for code that is not async.
 //!
 //! How, and why it is right, is told in the crate's `README.md`.

@@ -47,8 +47,8 @@ pub(crate) fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Outp
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Forgets what it holds when the thread unwinds. A model that has come to a deadlock, as a mutant's should, can run
-/// no destructor that takes a lock.
+/// Forgets what it holds when the thread unwinds. A model that has come to a deadlock, as a mutant's should,
+/// can run no destructor that takes a lock.
 pub(crate) struct Fragile<T>(ManuallyDrop<T>);
 
 impl<T> Fragile<T> {

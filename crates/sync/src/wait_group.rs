@@ -1,7 +1,7 @@
 //! Waiting until a number of things are done.
 //!
-//! The counter is one atomic word; the lock beside it is taken only when somebody waits. The README has the argument
-//! why a waiter of one round is never released by another.
+//! The counter is one atomic word; the lock beside it is taken only when somebody waits. The README has the
+//! argument why a waiter of one round is never released by another.
 
 use gorust_primitives::{
     brief_lock::{BriefGuard, BriefLock},
@@ -22,13 +22,14 @@ use std::{
 
 /// Counts what is to be done, and lets any number of goroutines wait until it is.
 ///
-/// A clone counts on the same counter. When the counter comes to zero, all who wait are released, and the group may be
-/// used again at once: whoever waits in the next round is not touched by the end of this one.
+/// A clone counts on the same counter. When the counter comes to zero, all who wait are released, and the
+/// group may be used again at once: whoever waits in the next round is not touched by the end of this one.
 ///
 /// # Go
 ///
-/// `sync.WaitGroup`. There, adding to a group while others are still returning from `Wait` is a race that panics; here it
-/// is not a race. Prefer [`go`](Self::go) and [`token`](Self::token) to `add` and `done`: they cannot be forgotten.
+/// `sync.WaitGroup`. There, adding to a group while others are still returning from `Wait` is a race that
+/// panics; here it is not a race. Prefer [`go`](Self::go) and [`token`](Self::token) to `add` and `done`:
+/// they cannot be forgotten.
 ///
 /// # Examples
 ///
@@ -50,8 +51,8 @@ pub struct WaitGroup {
 
 #[derive(Default)]
 struct Shared {
-    /// The count in units of [`ONE`], and [`WAITED`]. `WAITED` changes under the lock only, and is set only while the
-    /// count is above zero; the step from one to zero while it is set is made under the lock, too.
+    /// The count in units of [`ONE`], and [`WAITED`]. `WAITED` changes under the lock only, and is set only
+    /// while the count is above zero; the step from one to zero while it is set is made under the lock, too.
     state: AtomicUsize,
     waiters: BriefLock<Broadcast>,
 }
@@ -136,8 +137,8 @@ impl WaitGroup {
     ///
     /// # Cancel safety
     ///
-    /// *Strict.* Dropped before the first poll, while it waits, or after it was released: nothing is lost, since all who
-    /// wait are released together.
+    /// *Strict.* Dropped before the first poll, while it waits, or after it was released: nothing is lost,
+    /// since all who wait are released together.
     ///
     /// # Go
     ///
@@ -158,8 +159,8 @@ impl WaitGroup {
         Wait { shared: &self.shared, at: Location::caller(), waiter: Waiter::new(()) }
     }
 
-    /// Starts a goroutine that counts as one thing to be done until it ends, however it ends: by returning, by a panic,
-    /// aborted, or dropped with its runtime.
+    /// Starts a goroutine that counts as one thing to be done until it ends, however it ends: by returning,
+    /// by a panic, aborted, or dropped with its runtime.
     ///
     /// # Panics
     ///
@@ -167,8 +168,8 @@ impl WaitGroup {
     ///
     /// # Go
     ///
-    /// `wg.Go(f)`. Go does not count a goroutine that panicked as done, since the process ends; here a panic that nobody
-    /// can see ends it as well.
+    /// `wg.Go(f)`. Go does not count a goroutine that panicked as done, since the process ends; here a panic
+    /// that nobody can see ends it as well.
     ///
     /// # Examples
     ///
@@ -186,7 +187,7 @@ impl WaitGroup {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        gorust_scheduler::go(Counted { future, token: Some(self.token()) })
+        gorust_scheduler::go(Counted { future: Some(future), token: Some(self.token()) })
     }
 
     /// Adds one thing to be done, which is done when the token is dropped.
@@ -210,8 +211,8 @@ impl WaitGroup {
 
 impl Shared {
     fn count(&self) -> usize {
-        // Ordering: Acquire, against the Release of every `done` before: who finds zero sees what was done. The
-        // decrements are read-modify-writes, so the last one stands for all.
+        // Ordering: Acquire, against the Release of every `done` before: who finds zero sees what was done.
+        // The decrements are read-modify-writes, so the last one stands for all.
         self.state.load(Ordering::Acquire) / ONE
     }
 
@@ -223,8 +224,8 @@ impl Shared {
         loop {
             let is_release = state == ONE | WAITED;
             if is_release && waiters.is_none() && !mutant("wait_group.zero_before_the_lock") {
-                // Subtle: waiters join under the lock. So those in the list when the count comes to zero are exactly
-                // those who waited for this zero, even if the next round begins at once.
+                // Subtle: waiters join under the lock. So those in the list when the count comes to zero are
+                // exactly those who waited for this zero, even if the next round begins at once.
                 waiters = Some(self.waiters.lock());
                 // Ordering: as above.
                 state = self.state.load(Ordering::Relaxed);
@@ -234,8 +235,8 @@ impl Shared {
                 return false;
             }
             let next = if is_release { 0 } else { state - ONE };
-            // Ordering: AcqRel: Release against `count` and the other `done`; Acquire so that those released here see
-            // what every earlier `done` published.
+            // Ordering: AcqRel: Release against `count` and the other `done`; Acquire so that those released
+            // here see what every earlier `done` published.
             match self.state.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) if is_release => {
                     waiters.get_or_insert_with(|| self.waiters.lock()).release();
@@ -259,7 +260,8 @@ impl Shared {
         // Ordering: Acquire, against the Release in `done`: zero may be found.
         let mut state = self.state.load(Ordering::Acquire);
         while state >= ONE {
-            // Ordering: Relaxed on success, `done` finds the waiter under the lock. Acquire on failure, as above.
+            // Ordering: Relaxed on success, `done` finds the waiter under the lock. Acquire on failure, as
+            // above.
             match self.state.compare_exchange_weak(
                 state,
                 state | WAITED,
@@ -381,9 +383,10 @@ impl fmt::Debug for Token {
 pin_project! {
     /// A future and the token it holds until it ends.
     struct Counted<F> {
-        // Subtle: dropped before the token, as fields are in their order: what is done is done when it is said.
+        // Subtle: dropped before the token, also when it has completed: what it holds is gone when it is said to
+        // be done.
         #[pin]
-        future: F,
+        future: Option<F>,
         token: Option<Token>,
     }
 }
@@ -392,8 +395,10 @@ impl<F: Future> Future for Counted<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let output = ready!(this.future.poll(cx));
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else { panic!("polled after it was ready") };
+        let output = ready!(future.poll(cx));
+        this.future.set(None);
         *this.token = None;
         Poll::Ready(output)
     }
@@ -432,8 +437,8 @@ mod model {
         workers.into_iter().for_each(|worker| worker.join().unwrap());
     }
 
-    /// The counter comes to zero and the next round begins at once. Who waited for the first is released, who waits for
-    /// the second is not.
+    /// The counter comes to zero and the next round begins at once. Who waited for the first is released, who
+    /// waits for the second is not.
     fn two_rounds() {
         let wg = WaitGroup::new();
         wg.add(1);

@@ -103,14 +103,22 @@ fn each_operation_allocates_as_often_as_said() {
     };
     let (first_contended, ()) = count(contended);
     let (contended, ()) = count(contended);
-    assert_eq!((uncontended, first_contended, contended), (0, 1, 0), "a mutex: its queue, when it first has one");
+    assert_eq!(
+        (uncontended, first_contended, contended),
+        (0, 1, 0),
+        "a mutex: its queue, when it first has one"
+    );
 
     let (parent, (ctx, _handle)) = count(|| Context::background().with_cancel());
     let (first_child, child) = count(|| ctx.with_cancel());
     drop(child);
     let (next_child, child) = count(|| ctx.with_cancel());
     let (waits, ()) = count(|| assert!(poll(pin!(child.0.done())).is_pending()));
-    assert_eq!((parent, first_child, next_child, waits), (1, 2, 1, 0), "a context: itself; a parent: its list");
+    assert_eq!(
+        (parent, first_child, next_child, waits),
+        (1, 2, 1, 0),
+        "a context: itself; a parent: its list"
+    );
     let warm_up = ctx.with_timeout(Duration::from_secs(3_600));
     let (deadline, _timed) = count(|| ctx.with_timeout(Duration::from_secs(3_600)));
     assert_eq!(deadline, 2, "a context with a deadline: itself, and the alarm's waker");

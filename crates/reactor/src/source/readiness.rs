@@ -431,6 +431,39 @@ mod model {
         }
     }
 
+    /// A reader uses an event up before the event has emptied the cell, and registers meanwhile for the next one, which
+    /// must find it there.
+    fn an_event_used_up_and_the_next() {
+        let shared = Arc::new(Readiness::new());
+        shared.occupy();
+        shared.would_block(Direction::Read, shared.ready(Direction::Read).unwrap());
+        let woken = std::sync::Arc::new(Woken::default());
+        let (reader, waker) = (Arc::clone(&shared), Waker::from(std::sync::Arc::clone(&woken)));
+        let reader = thread::spawn(move || {
+            let Some(ready) = reader.ready(Direction::Read) else { return false };
+            reader.would_block(Direction::Read, ready);
+            reader.wait(Direction::Read, &waker).is_none()
+        });
+        let mut wakers = Vec::new();
+        shared.announce(1, Bits::READABLE, &mut wakers);
+        let waits = reader.join().unwrap();
+        shared.announce(1, Bits::READABLE, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        assert!(!waits || *woken.0.lock().unwrap() > 0, "the reader waits and nobody wakes it");
+    }
+
+    #[test]
+    fn readiness_a_used_up_event_hides_no_other() {
+        let executions = model(an_event_used_up_and_the_next);
+        println!("readiness, used up: {executions} executions");
+        assert!(executions > 1);
+    }
+
+    #[test]
+    fn readiness_mutant_whose_registrar_drops_its_own_waker_is_caught() {
+        assert!(mutant_is_caught("waker_cell.drops_its_own", an_event_used_up_and_the_next));
+    }
+
     #[test]
     fn readiness_loses_no_event() {
         for (name, body) in

@@ -37,6 +37,8 @@ impl Armed {
                 Ok(index) => {
                     if here.is_foreign() {
                         here.reactor.deadline_from_outside(deadline);
+                    } else {
+                        here.reactor.deadline_from_inside(deadline);
                     }
                     return Self::of(here.shard, index);
                 }

@@ -43,6 +43,14 @@ impl Horizon {
         self.sleeps_until.store(AWAKE, Ordering::Relaxed);
     }
 
+    /// Whether the poller seems to sleep beyond `deadline`: for a thread that will look at its timers itself, unless the
+    /// goroutine that armed one goes on to block the thread. It is told of nearly always, and costs a load.
+    #[inline]
+    pub(crate) fn seems_beyond(&self, deadline: u64) -> bool {
+        // Ordering: Relaxed, a look that may be late.
+        deadline < self.sleeps_until.load(Ordering::Relaxed)
+    }
+
     /// Whether the poller sleeps beyond `deadline`, which the caller has already written into its shard, and so
     /// has to be notified.
     #[inline]

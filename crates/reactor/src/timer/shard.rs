@@ -157,6 +157,9 @@ impl Shard {
     fn fire_due(&self, now: u64, wakers: &mut Vec<Waker>) {
         let mut timers = self.timers.lock();
         let timers = &mut *timers;
+        if timers.closed {
+            return;
+        }
         timers.flush();
         for _ in 0..FIRE_BATCH {
             timers.drop_dead();

@@ -1,12 +1,13 @@
-//! What lies under a channel's one lock, and every step that changes it. The futures that wait, and when they lock,
-//! are in `send.rs`, `recv.rs` and `stream.rs`; the argument why nothing is lost is in the crate's README.
+//! What lies under a channel's one lock, and every step that changes it. The futures that wait, and when they
+//! lock, are in `send.rs`, `recv.rs` and `stream.rs`; the argument why nothing is lost is in the crate's
+//! README.
 
 use super::ring::Ring;
 use gorust_primitives::{
     brief_lock::{BriefGuard, BriefLock},
     select_case::{Case, Refused},
     shim::{AtomicU8, AtomicU32, Ordering, UnsafeCell, mutant},
-    wait_list::{Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
+    wait_list::{self, Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
 use std::{cell::Cell, collections::BTreeMap, pin::Pin, task::Waker};
 
@@ -24,14 +25,15 @@ pub(super) struct Chan<T> {
 /// What lies under the lock.
 ///
 /// Invariants between two holders of the lock, for waiters whose claim is open:
-/// * a waiting receiver means there is nothing to receive: `values` and `returned` are empty, no sender waits;
+/// * a waiting receiver means there is nothing to receive: `values` and `returned` are empty, no sender
+///   waits;
 /// * a waiting sender means `values` is full;
 /// * in a closed channel nobody waits for long: `Chan::close` is taking them all out.
 pub(super) struct Core<T> {
     /// Values sent and not yet received, oldest first.
     values: Ring<T>,
-    /// Values that were granted to a receiver which was dropped before it looked. They are older than all of `values`,
-    /// take no room there and are not counted. Never an empty map; and rare, so it lies elsewhere.
+    /// Values that were granted to a receiver which was dropped before it looked. They are older than all of
+    /// `values`, take no room there and are not counted. Never an empty map; and rare, so it lies elsewhere.
     returned: Option<Box<Returned<T>>>,
     /// How many values have been granted to waiting receivers: the order of the next grant.
     grants: u64,
@@ -76,8 +78,8 @@ impl<T> Parked<T> {
     /// The caller owns the waiter and it is not queued, or the caller holds the lock it is queued under.
     #[inline]
     pub(super) unsafe fn with_value<R>(&self, f: impl FnOnce(&mut Option<T>) -> R) -> R {
-        // SAFETY: nobody else touches a waiter that is not queued, nor one that is without the lock; `f` knows no way
-        // to reach the same waiter again.
+        // SAFETY: nobody else touches a waiter that is not queued, nor one that is without the lock; `f`
+        // knows no way to reach the same waiter again.
         self.value.with_mut(|value| f(unsafe { &mut *value }))
     }
 
@@ -98,8 +100,8 @@ pub(super) enum Sent {
 
 /// Facts about a channel, as of the last time somebody let go of the lock.
 ///
-/// Read without the lock they are only as good as that. But an operation that finds the channel in this state may say
-/// it took place at that moment; so `try_recv` on an empty channel takes no lock.
+/// Read without the lock they are only as good as that. But an operation that finds the channel in this state
+/// may say it took place at that moment; so `try_recv` on an empty channel takes no lock.
 #[derive(Clone, Copy)]
 pub(super) struct Outlook(u8);
 
@@ -155,8 +157,8 @@ impl<T> Chan<T> {
 
     #[inline]
     pub(super) fn outlook(&self) -> Outlook {
-        // Ordering: Acquire, against the Release in `Locked::drop`: who sees that the channel is closed sees what was
-        // done before it was. The other facts are acted upon under the lock, or not at all.
+        // Ordering: Acquire, against the Release in `Locked::drop`: who sees that the channel is closed sees
+        // what was done before it was. The other facts are acted upon under the lock, or not at all.
         Outlook(self.outlook.load(Ordering::Acquire))
     }
 
@@ -191,8 +193,9 @@ impl<T> Chan<T> {
         let mut values = Vec::with_capacity(self.len());
         let returned = {
             let mut locked = self.lock();
-            values.extend(locked.core.values.drain());
-            locked.core.returned.take()
+            let core = locked.core();
+            values.extend(core.values.drain());
+            core.returned.take()
         };
         drop((returned, values));
     }
@@ -255,7 +258,7 @@ impl<T> Locked<'_, T> {
         if self.is_closed() {
             return Sent::Closed;
         }
-        let core = &mut *self.core;
+        let core = self.core();
         let order = core.grants;
         if let Some(waker) = core.grant(value, order) {
             core.grants += 1;
@@ -287,7 +290,7 @@ impl<T> Locked<'_, T> {
     #[inline(never)]
     fn recv_otherwise(&mut self) -> Option<(T, Option<Waker>)> {
         let is_closed = self.is_closed();
-        let core = &mut *self.core;
+        let core = self.core();
         if let Some(value) = core.take_returned() {
             return Some((value, None));
         }
@@ -305,7 +308,7 @@ impl<T> Locked<'_, T> {
     }
 
     fn give_back(&mut self, value: T, order: u64) -> Option<Waker> {
-        let core = &mut *self.core;
+        let core = self.core();
         let mut value = Some(value);
         let waker = core.grant(&mut value, order);
         if let Some(value) = value {
@@ -323,11 +326,11 @@ impl<T> Locked<'_, T> {
     #[inline]
     pub(super) unsafe fn park_receiver(&mut self, waiter: Pin<&Waiter<Parked<T>>>) {
         // SAFETY: our caller's promise.
-        unsafe { self.core.receivers.push_back(waiter) };
+        unsafe { self.core().receivers.push_back(waiter) };
     }
 
-    /// Lets a sender wait until its value is taken. A stream is told of the value; the waker is to be woken after the
-    /// lock.
+    /// Lets a sender wait until its value is taken. A stream is told of the value; the waker is to be woken
+    /// after the lock.
     ///
     /// # Safety
     ///
@@ -335,17 +338,19 @@ impl<T> Locked<'_, T> {
     #[inline]
     pub(super) unsafe fn park_sender(&mut self, waiter: Pin<&Waiter<Parked<T>>>) -> Option<Waker> {
         // SAFETY: our caller's promise.
-        unsafe { self.core.senders.push_back(waiter) };
-        self.core.streams.pop_front(State::Granted)
+        unsafe { self.core().senders.push_back(waiter) };
+        self.core().streams.pop_front(State::Granted)
     }
 
     /// The next stream, if there is something to receive: for one that was told of it and will not look.
     pub(super) fn next_stream(&mut self) -> Option<Waker> {
-        if self.core.is_receivable() { self.core.streams.pop_front(State::Granted) } else { None }
+        if self.core().is_receivable() { self.core().streams.pop_front(State::Granted) } else { None }
     }
 
-    /// What lies under the lock, for who joins or leaves a queue.
+    /// What lies under the lock, for a step that may change what there is to find.
+    #[inline]
     pub(super) fn core(&mut self) -> &mut Core<T> {
+        self.outlook = None;
         &mut self.core
     }
 }
@@ -438,7 +443,7 @@ impl<T> Core<T> {
 #[inline]
 pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        waker.wake();
+        wait_list::wake(waker);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Channels, as Go has them: many senders, many receivers, and a buffer of fixed size, or none.
 //!
-//! [`chan`] makes one; `chan(0)` is a rendezvous, in which a sender waits until a receiver has the value. Values arrive in
-//! the order they were sent, those who wait are served in the order they came, and a value goes straight to the receiver
-//! that waits for it. Every future here may be dropped at any moment: no value is lost and nobody is left asleep.
+//! [`chan`] makes one; `chan(0)` is a rendezvous, in which a sender waits until a receiver has the value.
+//! Values arrive in the order they were sent, those who wait are served in the order they came, and a value
+//! goes straight to the receiver that waits for it. Every future here may be dropped at any moment: no value
+//! is lost and nobody is left asleep.
 //!
 //! | Go | here |
 //! |---|---|
@@ -41,7 +42,8 @@ use std::sync::Arc;
 
 /// Makes a channel whose buffer has room for `capacity` values; with capacity 0 it is a rendezvous.
 ///
-/// The buffer is allocated here, in one piece, and nothing after it: not for a message, not for one who waits.
+/// The buffer is allocated here, in one piece, and nothing after it: not for a message, not for one who
+/// waits.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! What both handles tell about their channel. All of it is a look at one moment: it may have changed by the time it
-//! is read.
+//! What both handles tell about their channel. All of it is a look at one moment: it may have changed by the
+//! time it is read.
 
 use super::{Receiver, Sender, core::Chan};
 use gorust_primitives::shim::Ordering;
@@ -8,8 +8,8 @@ use std::{fmt, sync::Arc};
 macro_rules! observe {
     ($handle:ident, $make:literal) => {
         impl<T> $handle<T> {
-            /// Returns how many values are in the buffer. A value that was granted to a receiver is not, one that was
-            /// given back waits ahead of the buffer and is not counted.
+            /// Returns how many values are in the buffer. A value that was granted to a receiver is not, one
+            /// that was given back waits ahead of the buffer and is not counted.
             ///
             /// # Go
             ///

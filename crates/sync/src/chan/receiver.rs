@@ -10,9 +10,9 @@ use std::{fmt, panic::Location, sync::Arc};
 
 /// The side of a channel that receives.
 ///
-/// A clone receives from the same channel: each value goes to one of them. When the last receiver goes, the channel
-/// closes, what is in it is dropped, and those who wait to send get their values back. There is no method to close it
-/// from this side.
+/// A clone receives from the same channel: each value goes to one of them. When the last receiver goes, the
+/// channel closes, what is in it is dropped, and those who wait to send get their values back. There is no
+/// method to close it from this side.
 ///
 /// # Examples
 ///
@@ -32,15 +32,16 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     ///
-    /// *Loses its place* in the queue, and no value: dropped before the first poll, nothing has happened; dropped after
-    /// a value was granted to it, the value goes to the next receiver in line or, if there is none, waits ahead of all
-    /// others for the next one who comes. With the last receiver it is dropped, as everything in the channel is,
-    /// although its sender was told that it is sent.
+    /// *Loses its place* in the queue, and no value: dropped before the first poll, nothing has happened;
+    /// dropped after a value was granted to it, the value goes to the next receiver in line or, if there is
+    /// none, waits ahead of all others for the next one who comes. With the last receiver it is dropped, as
+    /// everything in the channel is, although its sender was told that it is sent.
     ///
     /// # Fairness
     ///
-    /// Receivers are served in the order they came. A value is granted to the first in line at the moment it is sent;
-    /// nobody can take it from there. Those who wait in a [`stream`](Self::stream) get what these leave.
+    /// Receivers are served in the order they came. A value is granted to the first in line at the moment it
+    /// is sent; nobody can take it from there. Those who wait in a [`stream`](Self::stream) get what these
+    /// leave.
     ///
     /// # Go
     ///
@@ -63,8 +64,8 @@ impl<T> Receiver<T> {
         Recv::new(&self.chan, Location::caller())
     }
 
-    /// Receives up to `max` values at once onto the end of `values`: waits for the first, and takes with it what else
-    /// is there. Returns how many; 0 when the channel is closed and empty, or `max` is 0.
+    /// Receives up to `max` values at once onto the end of `values`: waits for the first, and takes with it
+    /// what else is there. Returns how many; 0 when the channel is closed and empty, or `max` is 0.
     ///
     /// # Cancel safety
     ///
@@ -92,8 +93,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](TryRecvError::Empty) if a value may still come; [`Closed`](TryRecvError::Closed) if the channel is
-    /// closed and empty.
+    /// [`Empty`](TryRecvError::Empty) if a value may still come; [`Closed`](TryRecvError::Closed) if the
+    /// channel is closed and empty.
     ///
     /// # Go
     ///
@@ -123,8 +124,8 @@ impl<T> Receiver<T> {
         Ok(value)
     }
 
-    /// Receives the oldest value, blocking the thread while there is none: for plain threads, and for code that is not
-    /// async. `None` when the channel is closed and empty.
+    /// Receives the oldest value, blocking the thread while there is none: for plain threads, and for code
+    /// that is not async. `None` when the channel is closed and empty.
     ///
     /// # Examples
     ///
@@ -143,12 +144,12 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Returns the values as a [`Stream`](futures_core::Stream) that borrows the receiver and ends when the channel is
-    /// closed and empty.
+    /// Returns the values as a [`Stream`](futures_core::Stream) that borrows the receiver and ends when the
+    /// channel is closed and empty.
     ///
-    /// A stream pulls: it is woken when there is something to receive and takes it when it is polled. So nothing is kept
-    /// in a stream that lost a race and is not polled again soon; but another receiver may be quicker. One allocation, if
-    /// it ever waits.
+    /// A stream pulls: it is woken when there is something to receive and takes it when it is polled. So
+    /// nothing is kept in a stream that lost a race and is not polled again soon; but another receiver may be
+    /// quicker. One allocation, if it ever waits.
     ///
     /// # Cancel safety
     ///
@@ -156,8 +157,8 @@ impl<T> Receiver<T> {
     ///
     /// # Fairness
     ///
-    /// Receivers that wait in [`recv`](Self::recv) come first. Streams are woken one a value, in the order they began to
-    /// wait.
+    /// Receivers that wait in [`recv`](Self::recv) come first. Streams are woken one a value, in the order
+    /// they began to wait.
     ///
     /// # Examples
     ///

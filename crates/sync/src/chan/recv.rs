@@ -68,8 +68,8 @@ impl<'a, T> Recv<'a, T> {
                 // A waker is cloned before the lock.
                 self.waiter.set_waker(cx.waker());
                 let park = |mut locked: Locked<'_, T>, waiter: Pin<&_>| {
-                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes
-                    // it out before it is dropped.
+                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and
+                    // `leave` takes it out before it is dropped.
                     unsafe { locked.park_receiver(waiter) };
                     Poll::Pending
                 };
@@ -198,6 +198,10 @@ impl<T> Future for RecvMany<'_, T> {
     }
 }
 
+/// How many values are taken out under the lock at a time: the first touch of fresh memory is a page fault, and
+/// others wait for the lock meanwhile.
+const VALUES_PER_LOCK: usize = 256;
+
 impl<T> Chan<T> {
     /// Receives what is there now, at most `max` values. A sender that keeps pace does not make it endless.
     fn recv_into(&self, values: &mut Vec<T>, max: usize) {
@@ -207,15 +211,17 @@ impl<T> Chan<T> {
         values.reserve(max);
         let end = values.len() + max;
         loop {
+            let mut left = VALUES_PER_LOCK;
             {
                 let mut locked = self.lock();
-                while values.len() < end && !wakers.is_full() {
+                while left > 0 && values.len() < end && !wakers.is_full() {
                     let Some((value, waker)) = locked.recv() else { break };
+                    left -= 1;
                     values.push(value);
                     waker.into_iter().for_each(|waker| wakers.push(waker));
                 }
             }
-            let is_last = !wakers.is_full();
+            let is_last = values.len() == end || (left > 0 && !wakers.is_full());
             wakers.wake();
             if is_last {
                 return;

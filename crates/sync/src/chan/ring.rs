@@ -57,8 +57,8 @@ impl<T> Ring<T> {
         if self.len == 0 {
             return None;
         }
-        // SAFETY: the slot at the head of a ring that is not empty holds a value. It leaves the ring here, so it is moved
-        // out once.
+        // SAFETY: the slot at the head of a ring that is not empty holds a value. It leaves the ring here, so
+        // it is moved out once.
         let value = unsafe { self.slots[self.head].assume_init_read() };
         self.len -= 1;
         self.head = if self.head + 1 == self.slots.len() { 0 } else { self.head + 1 };

@@ -97,8 +97,8 @@ impl<'a, T> Sending<'a, T> {
                 // A waker is cloned before the lock.
                 self.waiter.set_waker(cx.waker());
                 self.as_mut().send_or(|mut locked, waiter| {
-                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and `leave` takes
-                    // it out before it is dropped.
+                    // SAFETY: the waiter is pinned and not queued, no reference to its payload is left, and
+                    // `leave` takes it out before it is dropped.
                     let stream = unsafe { locked.park_sender(waiter) };
                     drop(locked);
                     wake(stream);
@@ -186,8 +186,9 @@ pin_project! {
     /// The future of [`Sender::send_from`](super::Sender::send_from).
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct SendFrom<'a, T> {
-        // Subtle: while the sender waits, the value lies in the waiter and not here. A queue that led to the caller's own
-        // variable would outlive it when this future is forgotten; the waiter's memory is then kept, by its pin.
+        // Subtle: while the sender waits, the value lies in the waiter and not here. A queue that led to the
+        // caller's own variable would outlive it when this future is forgotten; the waiter's memory is then
+        // kept, by its pin.
         slot: &'a mut Option<T>,
         #[pin]
         sending: Sending<'a, T>,

@@ -27,24 +27,26 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
-    /// Sends a value: to the receiver that has waited longest, or into the buffer; waits while there is neither.
+    /// Sends a value: to the receiver that has waited longest, or into the buffer; waits while there is
+    /// neither.
     ///
     /// In a channel of capacity 0 it completes when a receiver has the value.
     ///
     /// # Errors
     ///
-    /// [`SendError`] gives the value back if the channel is closed, or closes while the sender waits, or if no receiver
-    /// is left.
+    /// [`SendError`] gives the value back if the channel is closed, or closes while the sender waits, or if
+    /// no receiver is left.
     ///
     /// # Cancel safety
     ///
     /// *Loses its place* in the queue, and the value goes with the future, sent or dropped;
-    /// [`send_from`](Self::send_from) leaves it with the caller instead. Dropped before the first poll: nothing has
-    /// happened. Dropped after a receiver took the value: it is sent.
+    /// [`send_from`](Self::send_from) leaves it with the caller instead. Dropped before the first poll:
+    /// nothing has happened. Dropped after a receiver took the value: it is sent.
     ///
     /// # Fairness
     ///
-    /// Senders wait in the order they came, and nobody overtakes: a receiver takes the value of the first in line.
+    /// Senders wait in the order they came, and nobody overtakes: a receiver takes the value of the first in
+    /// line.
     ///
     /// # Go
     ///
@@ -79,8 +81,8 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// *Loses its place* in the queue. Dropped before the first poll or while it waits: the value is in `slot`. Dropped
-    /// after a receiver took the value: `slot` is empty.
+    /// *Loses its place* in the queue. Dropped before the first poll or while it waits: the value is in
+    /// `slot`. Dropped after a receiver took the value: `slot` is empty.
     ///
     /// # Examples
     ///
@@ -107,8 +109,8 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// [`TrySendError`] gives the value back and says what was in the way. In a channel of capacity 0 that is
-    /// [`Full`](TrySendError::Full) unless a receiver waits in [`recv`](super::Receiver::recv); one that waits in a
-    /// [`stream`](super::Receiver::stream) does not count, it only takes from senders that wait.
+    /// [`Full`](TrySendError::Full) unless a receiver waits in [`recv`](super::Receiver::recv); one that
+    /// waits in a [`stream`](super::Receiver::stream) does not count, it only takes from senders that wait.
     ///
     /// # Go
     ///

@@ -1,5 +1,5 @@
-//! Streams over a channel: pull mode. A stream is told that there is something to receive and then looks, so a value
-//! never lies in a stream that nobody polls.
+//! Streams over a channel: pull mode. A stream is told that there is something to receive and then looks, so
+//! a value never lies in a stream that nobody polls.
 
 use super::{
     Receiver,
@@ -70,7 +70,8 @@ impl Pull {
         Some(value)
     }
 
-    /// Sees to it that the stream is in the queue. Returns `false` if there may be something to receive by now.
+    /// Sees to it that the stream is in the queue. Returns `false` if there may be something to receive by
+    /// now.
     fn wait<T>(&mut self, chan: &Chan<T>, cx: &mut Context<'_>) -> bool {
         let waiter = self.waiter.get_or_insert_with(|| Box::pin(Waiter::new(())));
         if waiter.state() == State::Queued {
@@ -125,10 +126,6 @@ impl<T> Stream for RecvStream<'_, T> {
         let chan = self.chan;
         self.pull.poll_next(chan, cx)
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.chan.len(), None)
-    }
 }
 
 impl<T> FusedStream for RecvStream<'_, T> {
@@ -182,10 +179,6 @@ impl<T> Stream for IntoStream<T> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.get_mut();
         this.pull.poll_next(&this.receiver.chan, cx)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.receiver.len(), None)
     }
 }
 

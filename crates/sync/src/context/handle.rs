@@ -8,8 +8,9 @@ use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// Cancels the context it came with, and all derived from that.
 ///
-/// Dropping it cancels, too, so no context outlives the function that was to end it; [`cause`](super::Context::cause) then
-/// says where the handle was made. To let the context live as long as its parent, call [`keep`](Self::keep).
+/// Dropping it cancels, too, so no context outlives the function that was to end it;
+/// [`cause`](super::Context::cause) then says where the handle was made. To let the context live as long as
+/// its parent, call [`keep`](Self::keep).
 ///
 /// # Go
 ///
@@ -37,8 +38,8 @@ impl CancelHandle {
         Self { node: Some(node), made_at }
     }
 
-    /// Cancels the context and all derived from it. When it returns, all of them are done, and all who wait have been
-    /// woken; what they do about it has yet to happen. A second call does nothing.
+    /// Cancels the context and all derived from it. When it returns, all of them are done, and all who wait
+    /// have been woken; what they do about it has yet to happen. A second call does nothing.
     ///
     /// # Examples
     ///

@@ -1,9 +1,10 @@
 //! Contexts, as Go has them: a tree of deadlines and cancellations that is handed down from caller to callee.
 //!
-//! A context is derived from another, its parent, and ends with it: [`Context::with_cancel`] makes one that can be ended by
-//! hand, [`Context::with_timeout`] and [`Context::with_deadline`] one that ends by itself. At the top is
-//! [`Context::background`], which never ends. Whoever gets a context waits for [`done`](Context::done) beside what it is
-//! really waiting for, or runs it under [`run`](Context::run), which drops it in time.
+//! A context is derived from another, its parent, and ends with it: [`Context::with_cancel`] makes one that
+//! can be ended by hand, [`Context::with_timeout`] and [`Context::with_deadline`] one that ends by itself. At
+//! the top is [`Context::background`], which never ends. Whoever gets a context waits for
+//! [`done`](Context::done) beside what it is really waiting for, or runs it under [`run`](Context::run),
+//! which drops it in time.
 
 mod children;
 mod error;
@@ -24,13 +25,14 @@ use tree::Node;
 
 /// Tells those who work on something that it is no longer wanted, or until when.
 ///
-/// A clone is the same context. Cheap to clone, to derive from, and to drop: a context that is dropped leaves its parent at
-/// once, and takes its timer with it.
+/// A clone is the same context. Cheap to clone, to derive from, and to drop: a context that is dropped leaves
+/// its parent at once, and takes its timer with it.
 ///
 /// # Go
 ///
-/// `context.Context`. A handle that is dropped cancels, so nothing leaks; `err` and `done` are as there. Dropping a future is
-/// a second way to end work here, so a context is for what must be told across goroutines.
+/// `context.Context`. A handle that is dropped cancels, so nothing leaks; `err` and `done` are as there.
+/// Dropping a future is a second way to end work here, so a context is for what must be told across
+/// goroutines.
 ///
 /// # Examples
 ///
@@ -132,7 +134,8 @@ impl Context {
         self.with_deadline(Instant::now().saturating_add(timeout))
     }
 
-    /// Derives a context that ends at `deadline`, or with its parent. If the deadline has passed, it is done already.
+    /// Derives a context that ends at `deadline`, or with its parent. If the deadline has passed, it is done
+    /// already.
     ///
     /// # Go
     ///
@@ -177,8 +180,8 @@ impl Context {
         Done::new(self.node().map(|node| &**node), Location::caller())
     }
 
-    /// Returns why the context is done; `None` while it is not. It does not change any more once it is there, and
-    /// [`done`](Self::done) is ready then.
+    /// Returns why the context is done; `None` while it is not. It does not change any more once it is there,
+    /// and [`done`](Self::done) is ready then.
     ///
     /// # Go
     ///
@@ -199,7 +202,8 @@ impl Context {
     }
 
     /// Returns why the context is done, in the words of who ended it or the one it was derived from:
-    /// [`cancel_with`](CancelHandle::cancel_with)'s error, a [`HandleDropped`], or else the same as [`err`](Self::err).
+    /// [`cancel_with`](CancelHandle::cancel_with)'s error, a [`HandleDropped`], or else the same as
+    /// [`err`](Self::err).
     ///
     /// # Go
     ///
@@ -218,7 +222,8 @@ impl Context {
         self.node()?.cause()
     }
 
-    /// Returns when the context ends at the latest: its own deadline or an earlier one of those it was derived from.
+    /// Returns when the context ends at the latest: its own deadline or an earlier one of those it was
+    /// derived from.
     ///
     /// # Go
     ///
@@ -237,11 +242,11 @@ impl Context {
         self.node()?.deadline()
     }
 
-    /// Runs `future` until it completes or the context is done, whichever comes first; in the latter case the future is
-    /// dropped where it stands.
+    /// Runs `future` until it completes or the context is done, whichever comes first; in the latter case the
+    /// future is dropped where it stands.
     ///
-    /// The context is looked at before each poll, so a context that is done starts nothing, and a future that is always
-    /// ready does not hide it.
+    /// The context is looked at before each poll, so a context that is done starts nothing, and a future that
+    /// is always ready does not hide it.
     ///
     /// # Errors
     ///

@@ -33,8 +33,8 @@ mod model {
         canceler.join().unwrap();
     }
 
-    /// Two cancel: one at the top, and as soon as that has come to the middle, one there. When the one in the middle
-    /// returns, those below it are done.
+    /// Two cancel: one at the top, and as soon as that has come to the middle, one there. When the one in the
+    /// middle returns, those below it are done.
     fn two_cancel() {
         let (top, top_handle) = Context::background().with_cancel();
         let (middle, middle_handle) = top.with_cancel();

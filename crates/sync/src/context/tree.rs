@@ -1,8 +1,8 @@
 //! The tree of contexts: how a cancel reaches everybody below, and how a node leaves.
 //!
-//! A child keeps its parent alive; a parent knows its children weakly, each by a place in a list, so that one who goes is
-//! taken out at once. Each node has a lock of its own, and nobody ever holds two. The README has the argument why a cancel
-//! is complete when it returns.
+//! A child keeps its parent alive; a parent knows its children weakly, each by a place in a list, so that one
+//! who goes is taken out at once. Each node has a lock of its own, and nobody ever holds two. The README has
+//! the argument why a cancel is complete when it returns.
 
 use super::{
     children::{Children, NOWHERE},
@@ -10,7 +10,7 @@ use super::{
 };
 use gorust_primitives::{
     shim::{AtomicU8, AtomicU32, Lock, Ordering, mutant},
-    wait_list::{State, WaitList, Waiter, Wakers, wake_in_batches},
+    wait_list::{self, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
 use gorust_reactor::{clock::Instant, timer::Alarm};
 use std::{
@@ -24,8 +24,8 @@ use std::{
 /// A context that can be done.
 pub(super) struct Node {
     parent: Option<Arc<Node>>,
-    /// This node's place among its parent's children; [`NOWHERE`] once it has left, or if it never was there. Who swaps
-    /// it out takes the node out.
+    /// This node's place among its parent's children; [`NOWHERE`] once it has left, or if it never was there.
+    /// Who swaps it out takes the node out.
     place: AtomicU32,
     /// Whether it is done, and why: [`LIVE`], or a reason and perhaps [`SETTLED`]. Written under the lock.
     state: AtomicU8,
@@ -123,21 +123,23 @@ impl Node {
             return;
         }
         let waker = Waker::from(Arc::new(OnDeadline { node: Arc::downgrade(self), deadline }));
-        let mut alarm = Some(Alarm::at(deadline, waker));
-        {
+        let replaced = {
             let mut inner = self.inner.lock();
             // Ordering: Relaxed, it is written under the lock we hold.
-            if self.state.load(Ordering::Relaxed) == LIVE {
-                std::mem::swap(&mut inner.alarm, &mut alarm);
+            if self.state.load(Ordering::Relaxed) != LIVE {
+                return;
             }
-        }
-        drop(alarm);
+            // Subtle: armed under the lock. One that rings at once, because its reactor closes, arms another, and that
+            // one must come after.
+            inner.alarm.replace(Alarm::at(deadline, waker))
+        };
+        drop(replaced);
     }
 
     #[inline]
     pub(super) fn error(&self) -> Option<ContextError> {
-        // Ordering: Acquire, against the Release in `set_done`: who sees that it is done sees what was done before it was
-        // canceled, and the cause.
+        // Ordering: Acquire, against the Release in `set_done`: who sees that it is done sees what was done
+        // before it was canceled, and the cause.
         match self.state.load(Ordering::Acquire) & !SETTLED {
             LIVE => None,
             CANCELED => Some(ContextError::Canceled),
@@ -146,7 +148,8 @@ impl Node {
     }
 
     fn is_settled(&self) -> bool {
-        // Ordering: Acquire, against the Release in `cancel` and `set_done`: all below are done, and seen to be.
+        // Ordering: Acquire, against the Release in `cancel` and `set_done`: all below are done, and seen to
+        // be.
         self.state.load(Ordering::Acquire) & SETTLED != 0
     }
 
@@ -169,8 +172,8 @@ impl Node {
         Some(self.deadline).filter(|&deadline| deadline != Instant::FAR_FUTURE)
     }
 
-    /// Ends this node and all below, unless they have ended before. When it returns all of them are done, also those that
-    /// another thread has begun to end.
+    /// Ends this node and all below, unless they have ended before. When it returns all of them are done,
+    /// also those that another thread has begun to end.
     pub(super) fn cancel(self: &Arc<Self>, error: ContextError, cause: &Cause) {
         if self.is_settled() || (self.error().is_some() && mutant("context.trust_the_other")) {
             return;
@@ -191,14 +194,14 @@ impl Node {
                 next += 1;
             }
             for node in &visits {
-                // Ordering: Release, against the Acquire in `is_settled`: all below were seen done by this thread. A bit
-                // set by whoever comes first; the reason does not change any more.
+                // Ordering: Release, against the Acquire in `is_settled`: all below were seen done by this
+                // thread. A bit set by whoever comes first; the reason does not change any more.
                 node.state.fetch_or(SETTLED, Ordering::Release);
             }
         }
         self.leave();
         // Strangers' code, now that everybody is done.
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wait_list::wake);
         for node in crowded {
             wake_in_batches(
                 || node.inner.lock(),
@@ -214,7 +217,8 @@ impl Node {
         }
     }
 
-    /// Ends the children of a node that is done, for its reason. Those that have children themselves go to `visits`.
+    /// Ends the children of a node that is done, for its reason. Those that have children themselves go to
+    /// `visits`.
     fn end_children(
         &self,
         visits: &mut Vec<Arc<Self>>,

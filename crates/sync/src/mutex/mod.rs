@@ -1,5 +1,5 @@
-//! Mutual exclusion that may be held across an `.await`. The state is one word (`word.rs`); who waits is in a queue that
-//! exists once somebody has waited (`queue.rs`).
+//! Mutual exclusion that may be held across an `.await`. The state is one word (`word.rs`); who waits is in a
+//! queue that exists once somebody has waited (`queue.rs`).
 
 mod guard;
 mod queue;
@@ -25,20 +25,21 @@ use std::{
 
 /// A value that one goroutine at a time has access to.
 ///
-/// The guard may be held across an `.await`; for short sections without one, `std::sync::Mutex` does as well. There is no
-/// poison: a panic while the mutex is held lets it go, and leaves the value as it was at that moment.
+/// The guard may be held across an `.await`; for short sections without one, `std::sync::Mutex` does as well.
+/// There is no poison: a panic while the mutex is held lets it go, and leaves the value as it was at that
+/// moment.
 ///
 /// # Fairness
 ///
-/// As Go's: a goroutine that runs may overtake those who wait, which spares a switch each time; but once somebody has waited
-/// for more than a millisecond and lost again, newcomers queue up until the queue has caught up. One who was woken and is
-/// not polled (its future stands in a select whose body is running, say) holds back the next for a millisecond, not for
-/// ever.
+/// As Go's: a goroutine that runs may overtake those who wait, which spares a switch each time; but once
+/// somebody has waited for more than a millisecond and lost again, newcomers queue up until the queue has
+/// caught up. One who was woken and is not polled (its future stands in a select whose body is running, say)
+/// holds back the next for a millisecond, not for ever.
 ///
 /// # Go
 ///
-/// `sync.Mutex`, with the value inside and a guard instead of `Unlock`, so an unlock can be neither forgotten nor
-/// misplaced. Like there, it is not reentrant.
+/// `sync.Mutex`, with the value inside and a guard instead of `Unlock`, so an unlock can be neither forgotten
+/// nor misplaced. Like there, it is not reentrant.
 ///
 /// # Examples
 ///
@@ -96,8 +97,8 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Cancel safety
     ///
-    /// *Loses its place* in the queue. Dropped before the first poll: nothing has happened. A future that was woken to take
-    /// the mutex and is dropped wakes the next.
+    /// *Loses its place* in the queue. Dropped before the first poll: nothing has happened. A future that was
+    /// woken to take the mutex and is dropped wakes the next.
     ///
     /// # Go
     ///
@@ -137,7 +138,8 @@ impl<T: ?Sized> Mutex<T> {
         self.raw.try_lock().then(|| MutexGuard::new(self))
     }
 
-    /// Locks the mutex, blocking the thread while it waits: for plain threads, and for code that is not async.
+    /// Locks the mutex, blocking the thread while it waits: for plain threads, and for code that is not
+    /// async.
     ///
     /// # Examples
     ///
@@ -151,7 +153,8 @@ impl<T: ?Sized> Mutex<T> {
         self.try_lock().unwrap_or_else(|| block_on(self.lock()))
     }
 
-    /// Waits for a mutex in an [`Arc`] and locks it; the guard borrows nothing, so it can go into another goroutine.
+    /// Waits for a mutex in an [`Arc`] and locks it; the guard borrows nothing, so it can go into another
+    /// goroutine.
     ///
     /// # Cancel safety
     ///

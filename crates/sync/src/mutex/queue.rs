@@ -1,12 +1,12 @@
-//! Who waits for a mutex, and whose turn it is to look. A waiter is woken, never granted: it stays in the queue until it
-//! has taken the mutex or is dropped.
+//! Who waits for a mutex, and whose turn it is to look. A waiter is woken, never granted: it stays in the
+//! queue until it has taken the mutex or is dropped.
 
 use super::word::{Look, Standing, Word};
 use gorust_primitives::{
     const_unless_modelled,
     current::{self, Reason},
     shim::{self, Lock},
-    wait_list::{State, WaitList, Waiter},
+    wait_list::{self, State, WaitList, Waiter},
 };
 use gorust_reactor::{clock::Instant, timer::Alarm};
 use pin_project_lite::pin_project;
@@ -18,12 +18,12 @@ use std::{
     time::Duration,
 };
 
-/// How long a waiter waits before newcomers must queue up behind it (as in Go), and how long one who was woken may take
-/// to look before the next is woken, too.
+/// How long a waiter waits before newcomers must queue up behind it (as in Go), and how long one who was
+/// woken may take to look before the next is woken, too.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How often a newcomer looks again before it queues up. Most critical sections last shorter than this takes.
-const SPINS: u32 = if shim::MODELLED { 0 } else { 40 };
+const SPINS: u32 = if shim::MODELLED { 0 } else { 4 };
 
 /// A mutex without its value.
 pub(super) struct RawMutex {
@@ -38,8 +38,8 @@ struct Queue {
 
 /// What lies under the queue's lock.
 ///
-/// Invariant: while the word says that one who was woken has yet to look, and somebody sleeps, an alarm is set. So nobody
-/// sleeps for long behind one who is not polled.
+/// Invariant: while one who was woken has yet to look, and somebody sleeps, an alarm is set. So nobody sleeps for long
+/// behind one who is not polled.
 struct Line {
     waiters: WaitList,
     /// Waiters that have a waker.
@@ -74,8 +74,11 @@ impl RawMutex {
         let queue = self.queue();
         let mut line = queue.line.lock();
         let waker = if line.sleeping > 0 && self.word.begin_wake() { line.wake_next(queue) } else { None };
+        if line.sleeping == 0 && waker.is_none() {
+            self.word.end_starvation();
+        }
         drop(line);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(wait_list::wake);
     }
 
     fn queue(&self) -> &Arc<Queue> {
@@ -91,7 +94,7 @@ impl RawMutex {
             if !self.word.is_locked() && self.word.try_lock() {
                 return true;
             }
-            shim::spin_loop();
+            (0..30).for_each(|_| shim::spin_loop());
         }
         false
     }
@@ -104,11 +107,14 @@ impl RawMutex {
     unsafe fn lock_or_wait(&self, waiter: Pin<&Waiter>) -> bool {
         let queue = self.queue();
         let mut line = queue.line.lock();
-        let Some(somebody_is_woken) = self.word.lock_or_wait() else { return true };
+        if self.word.lock_or_wait() {
+            return true;
+        }
         // SAFETY: our caller's promise.
         unsafe { line.waiters.push_back(waiter) };
         line.sleeping += 1;
-        if somebody_is_woken {
+        // Subtle: not the word's bit, which one who looked has cleared, though another has yet to look.
+        if line.woken > 0 {
             line.set_alarm(queue);
         }
         false
@@ -121,30 +127,28 @@ impl RawMutex {
     /// `waiter` is in this queue.
     unsafe fn look(&self, waiter: Pin<&Waiter>, since: Instant, waker: &Waker) -> bool {
         let is_late = || !shim::MODELLED && since.elapsed() >= PATIENCE;
-        // A waker is cloned before the lock, so if it looks as if one were needed, now.
+        // A waker is cloned before the lock, so if it looks as if one were needed, now; and one that was not needed is
+        // dropped after it: `line` goes first.
         let mut spare = self.word.is_locked().then(|| waker.clone());
         loop {
             let mut line = self.queue().line.lock();
             // SAFETY: our caller's promise.
             let standing = unsafe { line.standing(waiter) };
-            match self.word.look(standing, spare.is_some(), is_late) {
-                Look::Locked => {
-                    // SAFETY: our caller's promise.
-                    unsafe { line.remove(waiter, standing) };
-                    return true;
-                }
-                Look::Sleeps if let Some(spare) = spare.take() => {
-                    // SAFETY: our caller's promise.
-                    let old = unsafe { line.sleep(waiter, standing, spare) };
-                    drop(line);
-                    drop(old);
-                    return false;
-                }
-                Look::Sleeps | Look::NeedsWaker => {
-                    drop(line);
-                    spare = Some(waker.clone());
-                }
+            let look = self.word.look(standing, spare.is_some(), is_late);
+            if let Look::Locked = look {
+                // SAFETY: our caller's promise.
+                unsafe { line.remove(waiter, standing) };
+                return true;
             }
+            if let (Look::Sleeps, Some(waker)) = (look, spare.take()) {
+                // SAFETY: our caller's promise.
+                let old = unsafe { line.sleep(waiter, standing, waker) };
+                drop(line);
+                drop(old);
+                return false;
+            }
+            drop(line);
+            spare = Some(waker.clone());
         }
     }
 
@@ -164,7 +168,7 @@ impl RawMutex {
         let owes_a_wake = self.word.leave(standing) && line.sleeping > 0 && self.word.begin_wake();
         let waker = if owes_a_wake { line.wake_next(queue) } else { None };
         drop(line);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(wait_list::wake);
     }
 
     #[cfg(test)]
@@ -226,8 +230,8 @@ impl Line {
         Some(waker)
     }
 
-    /// Sets an alarm, unless one is set: one may ring early for the one it finds, but never late. It is not stopped when
-    /// all goes well, so a busy mutex sets a thousand a second at most.
+    /// Sets an alarm, unless one is set: one may ring early for the one it finds, but never late. It is not
+    /// stopped when all goes well, so a busy mutex sets a thousand a second at most.
     fn set_alarm(&mut self, queue: &Arc<Queue>) {
         if self.alarm.is_none() && !shim::MODELLED {
             let rings = Instant::now().saturating_add(PATIENCE);
@@ -236,8 +240,8 @@ impl Line {
     }
 }
 
-/// The alarm rings: if one who was woken has still not looked, the next one is woken. It will take the mutex if that is
-/// free; if not, it sleeps on, and the next unlock wakes it again.
+/// The alarm rings: if one who was woken has still not looked, the next one is woken. It will take the mutex
+/// if that is free; if not, it sleeps on, and the next unlock wakes it again.
 impl Wake for Queue {
     fn wake(self: Arc<Self>) {
         let mut line = self.line.lock();
@@ -245,7 +249,7 @@ impl Wake for Queue {
         let waker = if line.woken > 0 { line.wake_next(&self) } else { None };
         drop(line);
         drop(alarm);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(wait_list::wake);
     }
 }
 

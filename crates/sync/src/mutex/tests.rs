@@ -12,7 +12,8 @@ mod model {
         task::{Context, Waker},
     };
 
-    /// A number in a cell loom watches: two holders at a time, or one that does not see what the one before it wrote, fail.
+    /// A number in a cell loom watches: two holders at a time, or one that does not see what the one before
+    /// it wrote, fail.
     struct Watched(UnsafeCell<u32>);
 
     impl Watched {
@@ -58,7 +59,8 @@ mod model {
         adder.join().unwrap();
     }
 
-    /// The first in line is woken and never looks; patience runs out while the second one comes. It must get the mutex.
+    /// The first in line is woken and never looks; patience runs out while the second one comes. It must get
+    /// the mutex.
     fn one_is_not_polled() {
         let mutex = mutex();
         let guard = Fragile::new(mutex.try_lock().unwrap());

@@ -16,8 +16,8 @@ const STARVING: u32 = 8;
 
 /// The word. `LOCKED` changes at any time; all other bits change under the queue's lock only.
 ///
-/// Ordering: taking the mutex is an Acquire, letting it go a Release, so that each holder sees what the one before it
-/// did. The other bits need none: who acts upon them holds the queue's lock.
+/// Ordering: taking the mutex is an Acquire, letting it go a Release, so that each holder sees what the one
+/// before it did. The other bits need none: who acts upon them holds the queue's lock.
 pub(super) struct Word(AtomicU32);
 
 /// What a waiter that looked again found.
@@ -92,26 +92,31 @@ impl Word {
         self.0.load(Ordering::Relaxed) & STARVING != 0
     }
 
-    /// Under the queue's lock: takes the mutex, or says that the caller is about to wait. Returns `None` if it was taken,
-    /// and otherwise whether one who was woken has yet to look.
-    pub(super) fn lock_or_wait(&self) -> Option<bool> {
+    /// Under the queue's lock: nobody sleeps any more, so the mutex need not be kept for those who wait.
+    pub(super) fn end_starvation(&self) {
+        self.0.fetch_and(!STARVING, Ordering::Relaxed);
+    }
+
+    /// Under the queue's lock: takes the mutex, or says that the caller is about to wait. Returns whether it was
+    /// taken.
+    pub(super) fn lock_or_wait(&self) -> bool {
         if mutant("mutex.wait_without_a_look") {
-            return Some(self.0.fetch_or(WAITING, Ordering::Relaxed) & WOKEN != 0);
+            self.0.fetch_or(WAITING, Ordering::Relaxed);
+            return false;
         }
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
             let is_free = state & (LOCKED | STARVING) == 0;
             let next = if is_free { state | LOCKED } else { state | WAITING };
             match self.0.compare_exchange_weak(state, next, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) if is_free => return None,
-                Ok(_) => return Some(state & WOKEN != 0),
+                Ok(_) => return is_free,
                 Err(found) => state = found,
             }
         }
     }
 
-    /// Under the queue's lock: a waiter looks again. It takes the mutex if that is free, even one that is kept: it is one
-    /// of those it is kept for. If not, it sleeps on, if it `has_waker` or was not woken.
+    /// Under the queue's lock: a waiter looks again. It takes the mutex if that is free, even one that is
+    /// kept: it is one of those it is kept for. If not, it sleeps on, if it `has_waker` or was not woken.
     pub(super) fn look(&self, standing: Standing, has_waker: bool, is_late: impl Fn() -> bool) -> Look {
         let mut state = self.0.load(Ordering::Relaxed);
         loop {
@@ -135,15 +140,16 @@ impl Word {
         }
     }
 
-    /// Under the queue's lock: a waiter has left without the mutex. Returns whether the caller owes the next one a wake.
+    /// Under the queue's lock: a waiter has left without the mutex. Returns whether the caller owes the next
+    /// one a wake.
     #[must_use]
     pub(super) fn leave(&self, standing: Standing) -> bool {
         let state = self.0.fetch_and(!standing.cleared(), Ordering::Relaxed) & !standing.cleared();
         state & (LOCKED | WAITING | WOKEN) == WAITING && !mutant("mutex.wake_dropped")
     }
 
-    /// Under the queue's lock: the caller wants to wake a waiter. Returns `false` if that is not needed: the mutex is
-    /// taken again, and whoever has it will wake; or another one was woken.
+    /// Under the queue's lock: the caller wants to wake a waiter. Returns `false` if that is not needed: the
+    /// mutex is taken again, and whoever has it will wake; or another one was woken.
     pub(super) fn begin_wake(&self) -> bool {
         let mut state = self.0.load(Ordering::Relaxed);
         while state & (LOCKED | WAITING | WOKEN) == WAITING {

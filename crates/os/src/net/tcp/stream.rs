@@ -603,12 +603,16 @@ impl AsyncRead for &TcpStream {
         cx: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        match buffers.iter().map(|buffer| buffer.len()).sum() {
+        match buffers.iter().take(MAX_SLICES).map(|buffer| buffer.len()).sum() {
             0 => Poll::Ready(Ok(0)),
             wanted => self.io.poll_read_stream(cx, wanted, |mut stream| stream.read_vectored(buffers)),
         }
     }
 }
+
+/// One call takes no more slices than this (Linux's `IOV_MAX`), and says nothing of the others: a full transfer of so
+/// many is no short one.
+const MAX_SLICES: usize = 1024;
 
 impl AsyncWrite for &TcpStream {
     #[inline]
@@ -624,7 +628,7 @@ impl AsyncWrite for &TcpStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        let wanted = slices.iter().take(MAX_SLICES).map(|slice| slice.len()).sum();
         self.io.poll_write_stream(cx, wanted, |mut stream| stream.write_vectored(slices))
     }
 

@@ -1,5 +1,5 @@
-//! Two or three threads, one property each: every value is received once, or given back, or dropped with the channel,
-//! and nobody sleeps over what would wake it.
+//! Two or three threads, one property each: every value is received once, or given back, or dropped with the
+//! channel, and nobody sleeps over what would wake it.
 
 use crate::{
     chan::{Receiver, Sender, chan as make},
