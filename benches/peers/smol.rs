@@ -2,8 +2,6 @@
 //! idles), smol's channels, locks and sockets. What smol leaves to others is event-listener's, and tokio's oneshot: of
 //! those that run on any executor it was the fastest here.
 
-#![allow(clippy::disallowed_types, reason = "a program of the peer, counting with std's atomics as it would")]
-
 use async_executor::StaticExecutor;
 use event_listener::listener;
 use gorust_benches::{

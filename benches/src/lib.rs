@@ -5,7 +5,6 @@
 //! one line of JSON ([`sample::Sample`]). What drives the processes and compares them is the binary `compare`.
 
 #![allow(
-    clippy::disallowed_types,
     clippy::disallowed_methods,
     reason = "the meter must not stand on what it measures: plain std atomics, clocks and thread sleeps"
 )]

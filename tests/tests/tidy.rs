@@ -167,6 +167,39 @@ fn an_arrow_that_points_right_is_seen() {
     assert_eq!(complaints("gorust-more", ""), 1);
 }
 
+// ---- Atomics and fences come from the shim, so that the model checkers see them. (Clippy sees through re-exports.)
+
+fn atomic_complaints(path: &Path, text: &str) -> Vec<String> {
+    let name = path.to_string_lossy();
+    let is_ours = name.starts_with("crates/") && name.contains("/src/") && !name.ends_with("shim.rs");
+    let argued = |number: usize| {
+        text.lines().skip(number.saturating_sub(3)).take(3).any(|line| line.contains("// Std's:"))
+    };
+    text.lines()
+        .enumerate()
+        .filter(|(number, line)| is_ours && line.contains("sync::atomic") && !argued(*number))
+        .map(|(number, _)| {
+            format!(
+                "{name}:{}: take it from gorust_primitives::shim, or say why not (`// Std's:`)",
+                number + 1
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn atomics_come_from_the_shim() {
+    complain(&files(".rs").iter().flat_map(|path| atomic_complaints(path, &read(path))).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_atomic_of_std_is_seen() {
+    let path = Path::new("crates/sync/src/once.rs");
+    assert_eq!(atomic_complaints(path, "use std::sync::atomic::AtomicU8;\n").len(), 1);
+    assert_eq!(atomic_complaints(path, "// Std's: a counter.\nuse std::sync::atomic::AtomicU8;\n").len(), 0);
+    assert_eq!(atomic_complaints(Path::new("crates/primitives/src/shim.rs"), "std::sync::atomic").len(), 0);
+}
+
 #[test]
 fn the_readme_names_every_crate() {
     let readme = read(Path::new("README.md"));

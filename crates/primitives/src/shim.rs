@@ -8,8 +8,6 @@
 //! models compile and run everywhere and cannot rot. [`mutant`] lets a model ask for a deliberately broken copy
 //! of the code under test; in an ordinary build it is the constant `false` and leaves no trace.
 
-#![allow(clippy::disallowed_types, reason = "this is the file the lint points to")]
-
 #[cfg(gorust_loom)]
 pub use loom::{
     sync::atomic::{

@@ -125,7 +125,8 @@ fn guards_dropped_out_of_order_leave_a_worker_a_worker() {
         drop(second);
     }));
     name.unwrap();
-    let name = mine.spawn(async { go(async { thread::current().name().unwrap().to_owned() }).await.unwrap() });
+    let name =
+        mine.spawn(async { go(async { thread::current().name().unwrap().to_owned() }).await.unwrap() });
     assert!(block_on(name).unwrap().starts_with("mine-"));
 }
 

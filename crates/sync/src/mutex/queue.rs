@@ -22,8 +22,11 @@ use std::{
 /// woken may take to look before the next is woken, too.
 const PATIENCE: Duration = Duration::from_millis(1);
 
-/// How often a newcomer looks again before it queues up. Most critical sections last shorter than this takes.
-const SPINS: u32 = if shim::MODELLED { 0 } else { 4 };
+/// How often a newcomer looks again before it queues up, and how long it pauses before each look: as in Go. A
+/// pause is many short critical sections long, so that a holder who comes back at once finds the word still
+/// in its cache.
+const LOOKS: u32 = if shim::MODELLED { 0 } else { 4 };
+const PAUSES: u32 = 30;
 
 /// A mutex without its value.
 pub(super) struct RawMutex {
@@ -38,8 +41,8 @@ struct Queue {
 
 /// What lies under the queue's lock.
 ///
-/// Invariant: while one who was woken has yet to look, and somebody sleeps, an alarm is set. So nobody sleeps for long
-/// behind one who is not polled.
+/// Invariant: while one who was woken has yet to look, and somebody sleeps, an alarm is set, or somebody holds
+/// the mutex who will wake. So nobody sleeps for long behind one who is not polled.
 struct Line {
     waiters: WaitList,
     /// Waiters that have a waker.
@@ -87,14 +90,14 @@ impl RawMutex {
 
     /// Looks a few more times before it is worth to queue up.
     fn spin(&self) -> bool {
-        for _ in 0..SPINS {
+        for _ in 0..LOOKS {
             if self.word.is_starving() {
                 return false;
             }
+            (0..PAUSES).for_each(|_| shim::spin_loop());
             if !self.word.is_locked() && self.word.try_lock() {
                 return true;
             }
-            (0..30).for_each(|_| shim::spin_loop());
         }
         false
     }
@@ -127,8 +130,8 @@ impl RawMutex {
     /// `waiter` is in this queue.
     unsafe fn look(&self, waiter: Pin<&Waiter>, since: Instant, waker: &Waker) -> bool {
         let is_late = || !shim::MODELLED && since.elapsed() >= PATIENCE;
-        // A waker is cloned before the lock, so if it looks as if one were needed, now; and one that was not needed is
-        // dropped after it: `line` goes first.
+        // A waker is cloned before the lock, so if it looks as if one were needed, now; and one that was not
+        // needed is dropped after it: `line` goes first.
         let mut spare = self.word.is_locked().then(|| waker.clone());
         loop {
             let mut line = self.queue().line.lock();
