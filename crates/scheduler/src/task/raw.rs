@@ -141,7 +141,13 @@ impl<F: Future> Cell<F> {
             Ok(Some(output)) => Ok(output),
             Err(payload) => {
                 // SAFETY: the cell is live, as the caller promises.
-                let error = panic_in_goroutine(unsafe { header.as_ref() }, payload);
+                let task = unsafe { header.as_ref() };
+                let mut error = panic_in_goroutine(task, payload);
+                if task.state.is_detached() {
+                    // Nobody can see it. If that ends the process it does so here, before the destructors of what the
+                    // goroutine holds tell others that it is done.
+                    error = JoinError::canceled(task.record.id());
+                }
                 if !polled {
                     // SAFETY: initialised, owned, and not touched again; it panicked while it was polled.
                     let second = unsafe { Self::drop_future(header, future) };

@@ -197,6 +197,12 @@ impl State {
         self.0.load(Ordering::Acquire) & COMPLETED != 0
     }
 
+    /// Whether there is no `JoinHandle` any more. True is final.
+    pub(crate) fn is_detached(&self) -> bool {
+        // Ordering: Relaxed, nothing is done with the output on its account.
+        self.0.load(Ordering::Relaxed) & JOIN == 0
+    }
+
     /// Publishes the waker that the `JoinHandle` has put in its slot. `false`: completed meanwhile, and the slot
     /// is still the handle's.
     pub(crate) fn set_join_waker(&self) -> bool {
