@@ -21,7 +21,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `workers = 4` | how many threads run goroutines; as many as the process may use CPUs unless said |
 /// | `panic = "isolate"` | a panic nobody looks at is only reported; `"exit"`, the default, ends the process with code 2 |
-/// | `grace = "5s"` | how long goroutines may take to end after `main` has returned; none unless said |
+/// | `grace = "5s"` | how long goroutines may take to end after `main` has returned; read and checked, without effect yet |
 /// | `local` | `main` stays on the thread it began on, so its future need not be [`Send`] |
 /// | `crate = "path"` | where to find gorust, if it is not called `gorust` |
 ///
@@ -33,7 +33,7 @@ use proc_macro::TokenStream;
 ///
 /// # Go
 ///
-/// `func main()`, which cannot wait for a grace period or report an error.
+/// `func main()`, which returns nothing: an error is printed, and the code chosen, by hand.
 ///
 /// # Examples
 ///
