@@ -333,6 +333,7 @@ impl Worker {
         {
             // A worker that does little but yield is as good as idle, and takes work as an idle one does.
             self.requeue(task);
+            self.announce_surplus();
         }
     }
 
@@ -382,17 +383,11 @@ impl Worker {
         if let Some(task) = self.take_injected() {
             return Some(task);
         }
-        let count = self.shared.workers();
-        let start = current::random_below(count as u32) as usize;
-        let victims =
-            || (0..count).map(|offset| (start + offset) % count).filter_map(|place| self.victim(place));
-        for victim in victims() {
-            if let Found::One(task) = victim.stealer.steal(&self.belongings.local) {
-                return Some(task);
-            }
+        if let Some(task) = self.steal_queued() {
+            return Some(task);
         }
         // The last pass: next slots, if the same task is still there in the same poll after a while.
-        victims().find_map(|victim| {
+        self.victims().find_map(|victim| {
             let (seen, polls) = (victim.next.glance(), victim.polls());
             if seen.is_null() {
                 return None;
