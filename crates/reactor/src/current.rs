@@ -48,7 +48,7 @@ pub struct Entered {
 /// Makes this thread use `reactor` until the guard is dropped, with timers in `shard`.
 ///
 /// With a shard of its own ([`Reactor::claim_shard`]) the thread promises to call [`Reactor::before_park`] or
-/// [`Driver::turn`](crate::Driver::turn) before it sleeps: arming a timer then wakes nobody. A thread that cannot
+/// [`Driver::turn`](crate::Driver::turn) before it sleeps: arming a timer then takes no fence. A thread that cannot
 /// promise that uses [`Reactor::FOREIGN`].
 ///
 /// # Panics

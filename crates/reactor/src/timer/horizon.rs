@@ -43,8 +43,8 @@ impl Horizon {
         self.sleeps_until.store(AWAKE, Ordering::Relaxed);
     }
 
-    /// Whether the poller seems to sleep beyond `deadline`: for a thread that will look at its timers itself, unless the
-    /// goroutine that armed one goes on to block the thread. It is told of nearly always, and costs a load.
+    /// Whether the poller seems to sleep beyond `deadline`: a load and no fence, for a thread that will look at its
+    /// timers itself, unless what it runs goes on to block it. A poller that goes to sleep just now may be missed.
     #[inline]
     pub(crate) fn seems_beyond(&self, deadline: u64) -> bool {
         // Ordering: Relaxed, a look that may be late.
