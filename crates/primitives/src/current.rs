@@ -89,6 +89,10 @@ impl fmt::Display for Reason {
 /// What is known of a goroutine from outside: it lies in the task, next to the future. 40 bytes, a quarter of what
 /// a waiting goroutine takes, so it is packed: numbers of goroutines have 48 bits, enough for a million a second
 /// over nine years.
+///
+/// Rule *Settle*: `home` and `entry` are for the scheduler, which changes them at most once, while it polls the
+/// goroutine, and reads them only where it alone has the right to poll or complete it. So they need no atomics, and
+/// nothing that looks at a goroutine from outside may ask for them.
 #[repr(C)]
 pub struct Record {
     spawned_at: &'static Location<'static>,
@@ -98,10 +102,12 @@ pub struct Record {
     waits_since: AtomicU32,
     id_low: u32,
     parent_low: u32,
-    entry: u32,
+    /// Rule *Settle*.
+    entry: Cell<u32>,
     id_high: u16,
     parent_high: u16,
-    home: [u8; 3],
+    /// Rule *Settle*.
+    home: Cell<[u8; 3]>,
     /// For what it waits; the same writer and readers. The three together are a snapshot only approximately.
     reason: AtomicU8,
 }
@@ -130,10 +136,10 @@ impl Record {
             waits_since: AtomicU32::new(0),
             id_low: id as u32,
             parent_low: parent as u32,
-            entry: 0,
+            entry: Cell::new(0),
             id_high: (id >> 32) as u16,
             parent_high: (parent >> 32) as u16,
-            home,
+            home: Cell::new(home),
             reason: AtomicU8::new(Reason::Unknown as u8),
         }
     }
@@ -148,22 +154,23 @@ impl Record {
         u64::from(self.parent_high) << 32 | u64::from(self.parent_low)
     }
 
-    /// Returns what `new` was given for the scheduler.
+    /// Returns what `new` or [`settle`](Self::settle) was given for the scheduler.
     #[inline]
     pub fn home(&self) -> [u8; 3] {
-        self.home
+        self.home.get()
     }
 
     /// Returns the registry entry the scheduler has put the goroutine in.
     #[inline]
     pub fn entry(&self) -> u32 {
-        self.entry
+        self.entry.get()
     }
 
-    /// Notes the registry entry, before anybody else sees the goroutine.
+    /// Notes where the scheduler finds the goroutine from now on. Only while it is polled by the caller.
     #[inline]
-    pub fn set_entry(&mut self, entry: u32) {
-        self.entry = entry;
+    pub fn settle(&self, home: [u8; 3], entry: u32) {
+        self.home.set(home);
+        self.entry.set(entry);
     }
 
     /// Returns where it was spawned.
@@ -399,10 +406,11 @@ mod tests {
     #[test]
     fn numbers_of_48_bits_are_kept() {
         let (id, parent) = (0xfedc_ba98_7654, 0x1234_5678_9abc);
-        let mut record = Record::new(id, parent, Location::caller(), [1, 2, 3]);
-        record.set_entry(u32::MAX);
+        let record = Record::new(id, parent, Location::caller(), [1, 2, 3]);
+        assert_eq!((record.home(), record.entry()), ([1, 2, 3], 0));
+        record.settle([4, 5, 6], u32::MAX);
         assert_eq!((record.id(), record.parent()), (id, parent));
-        assert_eq!((record.home(), record.entry()), ([1, 2, 3], u32::MAX));
+        assert_eq!((record.home(), record.entry()), ([4, 5, 6], u32::MAX));
         assert_eq!(size_of::<Record>(), 40);
     }
 

@@ -4,11 +4,11 @@
 //! a goroutine's life, each arrow a function:
 //!
 //! ```text
-//! go(f)                    schedule.rs   future -> one allocation, entered in the registry
+//! go(f)                    schedule.rs   future -> one allocation
 //!   -> Worker::push_next   worker.rs     next slot, then queue/local.rs; from outside: queue/injector.rs
 //!   -> Idle::wake_one      idle.rs       only on surplus work, only if nobody searches and somebody sleeps
 //!   -> Worker::next_task   worker.rs     next slot -> queue -> injector -> steal -> sleep in the reactor
-//!   -> Runnable::run       task/raw.rs   polls once; Ready ends in the JoinHandle and leaves the registry
+//!   -> Runnable::run       task/raw.rs   polls once; Ready ends in the JoinHandle, Pending the first time in the registry
 //!   -> a waker             anywhere      -> schedule(runnable), and the circle closes
 //! ```
 

@@ -1,4 +1,5 @@
-//! Every live task of a runtime, in shards that one thread owns each: no lock and one exchange per goroutine.
+//! Every task of a runtime that has ever waited, in shards that one thread owns each: no lock, and one exchange per
+//! goroutine. One that has not waited yet is in a queue, or inside its first poll, and is found there.
 //!
 //! A shard is a growing array of one-word entries. Its owner enters tasks; whoever completes a task takes it out;
 //! anybody may walk over all of them. An entry is one of
@@ -11,7 +12,7 @@
 //! reference. The walker first pins the entry by a compare-exchange; who takes the task out waits until the pin is
 //! gone, and only then is the registry's reference given back.
 
-use crate::task::raw::{Header, Runnable, TaskRef};
+use crate::task::raw::{Header, TaskRef};
 use gorust_primitives::shim::{AtomicPtr, AtomicU32, AtomicUsize, Lock, Ordering, mutant, spin_loop};
 use std::{cell::Cell, ptr::NonNull};
 
@@ -42,8 +43,6 @@ pub(crate) struct Shard {
     length: AtomicU32,
     /// Entries freed by others, a stack that the owner takes whole: so there is no ABA.
     freed: AtomicU32,
-    /// How many tasks were ever entered. Written by the owner only.
-    entered: AtomicUsize,
 }
 
 /// What only the owner of a shard may touch.
@@ -71,7 +70,6 @@ impl Shard {
             chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             length: AtomicU32::new(0),
             freed: AtomicU32::new(NONE),
-            entered: AtomicUsize::new(0),
         }
     }
 
@@ -130,8 +128,6 @@ impl Shard {
     /// and walkers see it.
     #[inline]
     pub(crate) fn enter(&self, index: u32, task: NonNull<Header>) {
-        // Ordering: Relaxed, only the owner writes it.
-        self.entered.store(self.entered.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // Ordering: Release, against the Acquire in `walk`: the header is initialised.
         self.entry(index).store(task.as_ptr().expose_provenance(), Ordering::Release);
     }
@@ -208,12 +204,6 @@ impl Shard {
             return Some(unsafe { TaskRef::from_raw(header) });
         }
     }
-
-    /// How many tasks were ever entered.
-    pub(crate) fn entered(&self) -> usize {
-        // Ordering: Acquire, so that a sum taken after the count of those that left is not below it.
-        self.entered.load(Ordering::Acquire)
-    }
 }
 
 /// The shard of threads that own none: entered under a lock.
@@ -228,11 +218,11 @@ impl Outside {
         Self { shard: Shard::new(), owner: Lock::new(Owner::new()) }
     }
 
-    /// Enters a task that nobody else has seen yet.
-    pub(crate) fn enter(&self, task: &mut Runnable) {
+    /// Enters a task, which `settle` tells its entry.
+    pub(crate) fn enter(&self, settle: impl FnOnce(u32) -> NonNull<Header>) {
         let owner = self.owner.lock();
         let index = self.shard.reserve(&owner);
-        self.shard.enter(index, task.settle(index));
+        self.shard.enter(index, settle(index));
     }
 }
 
@@ -249,9 +239,8 @@ mod model {
         let shard = Arc::new(Shard::new());
         let owner = Owner::new();
         let index = shard.reserve(&owner);
-        let mut task = allocate(async {}, 1, Location::caller(), Home { runtime: 0, shard: 0 });
-        shard.enter(index, task.settle(index));
-        std::mem::forget(task);
+        let task = allocate(async {}, 1, Location::caller(), Home { runtime: 0, shard: Home::NEW });
+        shard.enter(index, NonNull::new(task.into_raw()).unwrap());
         let left = Arc::new(AtomicU32::new(0));
         let walker = {
             let (shard, left) = (Arc::clone(&shard), Arc::clone(&left));

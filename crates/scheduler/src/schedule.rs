@@ -14,17 +14,15 @@ use crate::{
     },
     worker,
 };
-use gorust_primitives::shim::{Ordering, fence};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, Location, catch_unwind},
+    ptr::NonNull,
     task::Waker,
 };
 
 /// The registry shard of threads that are not workers.
 const OUTSIDE: u16 = 0;
-/// Not in the registry: the task was born canceled.
-const NOWHERE: u16 = Home::LIMIT - 1;
 
 /// Queues a runnable: on a worker of its runtime ahead of that worker's queue, else in the injector.
 #[inline]
@@ -74,9 +72,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = Home { runtime: worker.shared().index(), shard: worker.shard_id() };
-    let mut task = allocate(future, worker.next_id(), spawned_at, home);
-    worker.enter_registry(&mut task);
+    let home = Home { runtime: worker.shared().index(), shard: Home::NEW };
+    let task = allocate(future, worker.next_id(), spawned_at, home);
+    worker.count_spawned();
     // SAFETY: the future's output is this, and the task has not run.
     let handle = unsafe { task.handle() };
     worker.push_next(task);
@@ -114,15 +112,14 @@ impl Handle {
     {
         let shared = self.shared();
         let open = self.is_open();
-        let home = Home { runtime: shared.index(), shard: if open { OUTSIDE } else { NOWHERE } };
-        let mut task = allocate(future, take_ids(1), spawned_at, home);
+        let home = Home { runtime: shared.index(), shard: if open { Home::NEW } else { Home::NOWHERE } };
+        let task = allocate(future, take_ids(1), spawned_at, home);
         // SAFETY: the future's output is this, and the task has not run.
         let handle = unsafe { task.handle() };
         if open {
-            shared.outside.enter(&mut task);
-            // Ordering: SeqCst, against the fence in `end_if_empty`: either that sees the task in the registry, so
-            // that this memory is not used for another runtime, or we see that this one has ended.
-            fence(Ordering::SeqCst);
+            // SeqCst, against the fence in `end_if_empty`: either that counts the task, so that this memory is not
+            // used for another runtime, or we see that this one has ended.
+            shared.count_spawned_outside();
         }
         if open && self.is_open() {
             // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
@@ -142,18 +139,39 @@ pub(crate) fn shard(shared: &'static Shared, number: u16) -> &'static Shard {
     }
 }
 
+/// Enters a task that is about to wait for the first time: most never do, and are spared it. The caller polls it.
+pub(crate) fn enter_registry(header: NonNull<Header>) {
+    // SAFETY: the caller polls the task, and so holds a reference.
+    let task = unsafe { header.as_ref() };
+    let runtime = task.home().runtime;
+    worker::with_current(|worker| match worker {
+        Some(worker) if worker.is_of(runtime) => worker.enter_registry(task, header),
+        _ => table::get(runtime).outside.enter(|entry| {
+            task.settle(OUTSIDE, entry);
+            header
+        }),
+    });
+}
+
 /// Takes a completed task out of the registry; the registry's reference is the caller's now.
 #[inline]
 pub(crate) fn leave_registry(task: &Header) {
     let home = task.home();
-    if home.shard == NOWHERE {
+    if home.shard == Home::NOWHERE {
         return;
     }
     worker::with_current(|worker| match worker {
-        Some(worker) if worker.is_of(home.runtime) => worker.leave_registry(task),
+        Some(worker) if worker.is_of(home.runtime) => {
+            if home.shard != Home::NEW {
+                worker.leave_registry(home.shard, task.record.entry());
+            }
+            worker.count_left();
+        }
         _ => {
             let shared = table::get(home.runtime);
-            shard(shared, home.shard).leave(task.record.entry(), None);
+            if home.shard != Home::NEW {
+                shard(shared, home.shard).leave(task.record.entry(), None);
+            }
             shared.count_left_outside();
             // A task that ends on a foreign thread may be the last of a runtime that is shutting down.
             if !shared.is_open() {

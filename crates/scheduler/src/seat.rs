@@ -48,8 +48,10 @@ pub(crate) struct Seat {
     sleeps_in: AtomicU8,
     pub(crate) stealer: Stealer<Runnable>,
     pub(crate) parker: Parker,
-    /// Tasks spawned by the owner.
+    /// Tasks that first waited here.
     pub(crate) shard: Shard,
+    /// Tasks spawned by the owner; written by it alone.
+    spawned: AtomicU64,
     /// Tasks completed by the owner; written by it alone.
     left: AtomicU64,
     /// What the thread takes along while it sits here.
@@ -66,6 +68,7 @@ impl Seat {
             stealer: local.stealer(),
             parker: Parker::new(),
             shard: Shard::new(),
+            spawned: AtomicU64::new(0),
             left: AtomicU64::new(0),
             shelf: Lock::new(Some(Belongings { local, registry: Owner::new() })),
         }
@@ -93,10 +96,22 @@ impl Seat {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// Counts a task that left the registry. For the owner.
+    /// Counts a task that was spawned. For the owner.
+    #[inline]
+    pub(crate) fn count_spawned(&self) {
+        // Ordering: Relaxed, published with the task; see `left`.
+        self.spawned.store(self.spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spawned(&self) -> u64 {
+        // Ordering: Relaxed, as in `count_spawned`.
+        self.spawned.load(Ordering::Relaxed)
+    }
+
+    /// Counts a task that completed. For the owner.
     #[inline]
     pub(crate) fn count_left(&self) {
-        // Ordering: Relaxed load of its own store; Release, so that who sums up sees the entry before the exit.
+        // Ordering: Relaxed load of its own store; Release, so that who sums up sees the spawn before the end.
         self.left.store(self.left.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 

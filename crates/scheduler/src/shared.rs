@@ -13,15 +13,16 @@ use crate::{
     spare::Spares,
     task::raw::{Home, Runnable},
 };
+use crossbeam_utils::CachePadded;
 use gorust_primitives::shim::{
     AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering, fence,
 };
 use gorust_reactor::Reactor;
 use std::sync::OnceLock;
 
-/// The most threads of one runtime: each has a registry shard, whose numbers end below [`Home::LIMIT`], where two
-/// are taken. Go's limit is 10,000; past it the process ends, as Go's does.
-pub(crate) const MAX_SEATS: usize = Home::LIMIT as usize - 2;
+/// The most threads of one runtime: each has a registry shard, and so has the outside. Go's limit is 10,000; past it
+/// the process ends, as Go's does.
+pub(crate) const MAX_SEATS: usize = Home::SHARDS as usize - 1;
 
 /// Nobody uses this memory.
 const ENDED: u8 = 0;
@@ -49,8 +50,10 @@ pub(crate) struct Shared {
     seats: Box<[OnceLock<Seat>]>,
     free_seats: Lock<FreeSeats>,
     pub(crate) spares: Spares,
-    /// Tasks spawned by threads that are not workers.
+    /// Tasks that first waited on a thread that is not a worker.
     pub(crate) outside: Outside,
+    /// Tasks spawned by such threads.
+    spawned_outside: CachePadded<AtomicU64>,
     /// Tasks completed by such threads.
     left_outside: AtomicU64,
     /// Threads of this runtime, and threads that shut it down: who is last puts the lights out.
@@ -82,6 +85,7 @@ impl Shared {
             free_seats: Lock::new(FreeSeats::default()),
             spares: Spares::new(),
             outside: Outside::new(),
+            spawned_outside: CachePadded::new(AtomicU64::new(0)),
             left_outside: AtomicU64::new(0),
             threads: AtomicUsize::new(0),
             ending: Lock::new(()),
@@ -232,7 +236,7 @@ impl Shared {
     /// Queues a task from a thread that is not a worker of this runtime, or whose queue is full.
     ///
     /// The caller is late, perhaps by years: everything touched here is static, and the task itself keeps this
-    /// memory from being used for another runtime, since it is in the registry until it is completed.
+    /// memory from being used for another runtime, since it is counted until it is completed.
     pub(crate) fn inject(&'static self, task: Runnable) {
         self.injector.push(task);
         self.notify();
@@ -263,6 +267,11 @@ impl Shared {
         })
     }
 
+    pub(crate) fn count_spawned_outside(&self) {
+        // Ordering: SeqCst, for the caller's sake; see there.
+        self.spawned_outside.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(crate) fn count_left_outside(&self) {
         // Ordering: Release, against the Acquire in `live`.
         self.left_outside.fetch_add(1, Ordering::Release);
@@ -270,12 +279,13 @@ impl Shared {
 
     /// How many tasks are live: exact when nothing happens, never below the truth by more than what ends meanwhile.
     pub(crate) fn live(&self) -> usize {
-        // Exits before entries, so that no task is counted out that was not counted in.
+        // Ends before spawns, so that no task is counted out that was not counted in.
         // Ordering: Acquire, against the Release of those who count.
         let left = self.left_outside.load(Ordering::Acquire) + self.seats().map(Seat::left).sum::<u64>();
-        let entered =
-            self.outside.shard.entered() + self.seats().map(|seat| seat.shard.entered()).sum::<usize>();
-        (entered as u64).saturating_sub(left) as usize
+        // Ordering: SeqCst, against `spawn_from_outside`.
+        let outside = self.spawned_outside.load(Ordering::SeqCst);
+        let spawned = outside + self.seats().map(Seat::spawned).sum::<u64>();
+        spawned.saturating_sub(left) as usize
     }
 
     /// Ends a closing runtime if no thread and no task of it is left: gives its memory and its reactor back. Called by

@@ -6,7 +6,8 @@
 //!    thread of the runtime is woken, so that it sees 1.
 //! 3. *Cancel*: every task that waits is dropped at its await point, here, by whoever closes; every task that lies
 //!    in a queue is taken out and dropped. A task inside a poll is marked, and dropped by its thread afterwards.
-//! 4. *Leave*: each worker gives what it still holds to the injector, which is swept again, and goes.
+//! 4. *Leave*: each worker drops the tasks whose first poll it has just ended, gives what it still holds to the
+//!    injector, which is swept again, and goes.
 //! 5. *End*: the last thread cancels what step 3 may have missed (a task that was spawned by a poll which was
 //!    under way, and stolen by a worker that had not seen 1), and when no task is left gives the memory and the
 //!    reactor back. A task that never leaves its poll keeps the memory, and nothing else.
@@ -18,7 +19,7 @@
 //! the runtime (`Shared::join_closing`): else the runtime could end, and this memory be another's, in the middle of
 //! its sweep.
 
-use crate::{queue::Found, shared::Shared};
+use crate::{queue::Found, registry::Shard, shared::Shared};
 use gorust_primitives::shim::Ordering;
 use std::cell::Cell;
 
@@ -48,13 +49,7 @@ pub(crate) fn leave(shared: &'static Shared) {
 /// Drops every task that is not inside a poll.
 fn cancel_all(shared: &'static Shared) {
     let shards = std::iter::once(&shared.outside.shard).chain(shared.seats().map(|seat| &seat.shard));
-    for shard in shards {
-        shard.walk(|task| {
-            if let Some(runnable) = task.abort_here() {
-                runnable.cancel();
-            }
-        });
-    }
+    shards.for_each(cancel_waiting);
     for seat in shared.seats() {
         while let Found::One(task) = seat.stealer.steal_one() {
             task.cancel();
@@ -64,6 +59,15 @@ fn cancel_all(shared: &'static Shared) {
         }
     }
     sweep_injector(shared);
+}
+
+/// Drops every task of a shard that waits, and marks those inside a poll.
+pub(crate) fn cancel_waiting(shard: &Shard) {
+    shard.walk(|task| {
+        if let Some(runnable) = task.abort_here() {
+            runnable.cancel();
+        }
+    });
 }
 
 thread_local! {

@@ -17,6 +17,7 @@ use gorust_primitives::{current, shim::spin_loop};
 use gorust_reactor::Wait;
 use std::{
     cell::{Cell, RefCell},
+    ptr::NonNull,
     task::Waker,
 };
 
@@ -183,6 +184,7 @@ impl Worker {
         if let Some(place) = self.place.take() {
             self.shared.place(place).vacate();
         }
+        shutdown::cancel_waiting(&self.seat.shard);
         shutdown::sweep_injector(self.shared);
     }
 
@@ -520,26 +522,33 @@ impl Worker {
         block
     }
 
-    /// The number of this worker's registry shard.
-    pub(crate) fn shard_id(&self) -> u16 {
-        self.seat_id + 1
-    }
-
-    /// Enters a task spawned here, which nobody else has seen yet.
+    /// Enters the task that this thread polls, and that is about to wait for the first time.
     #[inline]
-    pub(crate) fn enter_registry(&self, task: &mut Runnable) {
+    pub(crate) fn enter_registry(&self, task: &Header, header: NonNull<Header>) {
         let entry = self.seat.shard.reserve(&self.belongings.registry);
-        self.seat.shard.enter(entry, task.settle(entry));
+        task.settle(self.seat_id + 1, entry);
+        self.seat.shard.enter(entry, header);
     }
 
-    /// Takes a completed task out of the registry, its own shard or another's.
-    pub(crate) fn leave_registry(&self, task: &Header) {
-        let (home, entry) = (task.home(), task.record.entry());
-        if home.shard == self.shard_id() {
+    /// Takes a completed task out of the registry, this worker's shard or another's.
+    #[inline]
+    pub(crate) fn leave_registry(&self, shard: u16, entry: u32) {
+        if shard == self.seat_id + 1 {
             self.seat.shard.leave(entry, Some(&self.belongings.registry));
         } else {
-            schedule::shard(self.shared, home.shard).leave(entry, None);
+            schedule::shard(self.shared, shard).leave(entry, None);
         }
+    }
+
+    /// Counts a task spawned here.
+    #[inline]
+    pub(crate) fn count_spawned(&self) {
+        self.seat.count_spawned();
+    }
+
+    /// Counts a task completed here.
+    #[inline]
+    pub(crate) fn count_left(&self) {
         self.seat.count_left();
     }
 

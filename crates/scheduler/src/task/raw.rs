@@ -30,8 +30,8 @@ use std::{
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
-/// Where a task belongs: its runtime's place in the table of runtimes, and the registry shard that holds it. In a
-/// task both fit in three bytes.
+/// Where a task belongs: its runtime's place in the table of runtimes, and the registry shard that holds it, or
+/// [`NEW`](Self::NEW) or [`NOWHERE`](Self::NOWHERE). In a task both fit in three bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Home {
     pub(crate) runtime: u16,
@@ -41,6 +41,12 @@ pub(crate) struct Home {
 impl Home {
     /// Both numbers are below this.
     pub(crate) const LIMIT: u16 = 1 << 12;
+    /// In place of a shard: the task has not waited yet.
+    pub(crate) const NEW: u16 = Self::LIMIT - 1;
+    /// In place of a shard: the task was born canceled, and is not counted.
+    pub(crate) const NOWHERE: u16 = Self::LIMIT - 2;
+    /// Shards of the registry are below this.
+    pub(crate) const SHARDS: u16 = Self::LIMIT - 2;
 
     fn pack(self) -> [u8; 3] {
         debug_assert!(self.runtime < Self::LIMIT && self.shard < Self::LIMIT);
@@ -69,6 +75,13 @@ impl Header {
     #[inline]
     pub(crate) fn home(&self) -> Home {
         Home::unpack(self.record.home())
+    }
+
+    /// Writes down in which registry entry the task is from now on. The caller polls it, for the first time.
+    pub(crate) fn settle(&self, shard: u16, entry: u32) {
+        let home = self.home();
+        debug_assert_eq!(home.shard, Home::NEW);
+        self.record.settle(Home { shard, ..home }.pack(), entry);
     }
 }
 
@@ -223,7 +236,7 @@ impl<F: Future> Cell<F> {
 }
 
 /// Allocates a task for `future`. Of the three references of [`State::new`] one is the returned `Runnable`'s; the
-/// others are the registry's, see [`Runnable::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
+/// others are the registry's, see [`Header::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
 #[inline]
 pub(crate) fn allocate<F: Future>(
     future: F,
@@ -363,14 +376,6 @@ impl Runnable {
         unsafe { self.0.as_ref() }
     }
 
-    /// Writes down which registry entry the task is in, before anybody else has seen it, and returns what goes
-    /// there: the pointer that stands for the registry's reference.
-    pub(crate) fn settle(&mut self, entry: u32) -> NonNull<Header> {
-        // SAFETY: nobody else knows the task before its registry entry is written, and this is `&mut`.
-        unsafe { self.0.as_mut() }.record.set_entry(entry);
-        self.0
-    }
-
     /// The handle of a task just spawned.
     ///
     /// # Safety
@@ -409,6 +414,9 @@ impl Runnable {
                 // SAFETY: between `start` and `park` or `complete` the stage is ours and holds the future.
                 let polled = unsafe { (task.vtable.poll)(header, &mut Context::from_waker(&waker)) };
                 if polled.is_pending() {
+                    if task.home().shard == Home::NEW {
+                        schedule::enter_registry(header);
+                    }
                     return match task.state.park() {
                         Parked::Waiting => None,
                         Parked::Woken => Some(Self(header)),

@@ -19,7 +19,7 @@ const JOIN: usize = 1 << 4;
 /// The joiner slot holds a waker. While this is 0 the slot belongs to the `JoinHandle`; while it is 1 nobody
 /// writes the slot, and at completion it belongs to whoever completes.
 const JOIN_WAKER: usize = 1 << 5;
-/// One reference. Held by: the registry until completion, the `Runnable`, the `JoinHandle`, each waker and each
+/// One reference. Held by: the task itself (its registry entry) until completion, the `Runnable`, the `JoinHandle`, each waker and each
 /// `AbortHandle`.
 const REF: usize = 1 << 6;
 
@@ -82,8 +82,8 @@ pub(crate) enum Detach {
 }
 
 impl State {
-    /// A task just spawned: scheduled, with a `JoinHandle`; the registry, the handle and the `Runnable` hold a
-    /// reference each.
+    /// A task just spawned: scheduled, with a `JoinHandle`; the handle and the `Runnable` hold a reference each, and
+    /// the third is the task's own, which the registry stands for once it has waited.
     pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(SCHEDULED | JOIN | (3 * REF)))
     }
