@@ -25,7 +25,7 @@ use std::{
 pub(super) struct Node {
     parent: Option<Arc<Node>>,
     /// This node's place among its parent's children; [`NOWHERE`] once it has left, or if it never was there.
-    /// Who swaps it out takes the node out.
+    /// Written under the parent's lock.
     place: AtomicU32,
     /// Whether it is done, and why: [`LIVE`], or a reason and perhaps [`SETTLED`]. Written under the lock.
     state: AtomicU8,
@@ -218,7 +218,8 @@ impl Node {
     }
 
     /// Ends the children of a node that is done, for its reason. Those that have children themselves go to
-    /// `visits`.
+    /// `visits`; the others need not be found again, and are taken out here, so that they need not come back one by
+    /// one and meet at this node's lock.
     fn end_children(
         &self,
         visits: &mut Vec<Arc<Self>>,
@@ -226,25 +227,34 @@ impl Node {
         wakers: &mut Vec<Waker>,
     ) {
         let Some((error, cause)) = self.end() else { unreachable!("a node is done before it is visited") };
-        let mut children = Vec::new();
+        let (mut batch, mut ended, mut links) = (Vec::new(), Vec::<Arc<Self>>::new(), Vec::new());
         let mut from = 0;
         loop {
+            let is_last;
             {
-                let inner = self.inner.lock();
-                if from >= inner.children.end() {
-                    return;
+                let siblings = &mut self.inner.lock().children;
+                links.extend(ended.iter().filter_map(|child| child.unlink(siblings)));
+                is_last = from >= siblings.end();
+                if !is_last {
+                    // One whose last handle is gone is as good as done.
+                    batch.extend(siblings.range(from, from + BATCH).filter_map(Weak::upgrade));
                 }
-                // One whose last handle is gone is as good as done.
-                children.extend(inner.children.range(from, from + BATCH).filter_map(Weak::upgrade));
+            }
+            links.clear();
+            ended.clear();
+            if is_last {
+                return;
             }
             from += BATCH;
-            for child in children.drain(..) {
+            for child in batch.drain(..) {
                 let needs = child.set_done(error, &cause, wakers);
                 if needs.more_wakes {
                     crowded.push(Arc::clone(&child));
                 }
                 if needs.a_visit {
                     visits.push(child);
+                } else {
+                    ended.push(child);
                 }
             }
         }
@@ -280,12 +290,22 @@ impl Node {
     /// Leaves the parent's list, so that a parent that lives on does not remember its dead children.
     fn leave(&self) {
         let Some(parent) = &self.parent else { return };
-        // Ordering: Relaxed, the swap alone says who takes it out, and the list lies under the parent's lock.
-        let place = self.place.swap(NOWHERE, Ordering::Relaxed);
-        if place != NOWHERE {
-            let link = parent.inner.lock().children.remove(place);
+        // Ordering: Relaxed, a look: nobody puts it back, and who takes it out looks again under the lock.
+        if self.place.load(Ordering::Relaxed) != NOWHERE {
+            let link = self.unlink(&mut parent.inner.lock().children);
             drop(link);
         }
+    }
+
+    /// Takes this node out of the list of its parent, whose lock is held, if nobody else has.
+    fn unlink(&self, siblings: &mut Children<Weak<Self>>) -> Option<Weak<Self>> {
+        // Ordering: Relaxed, it is written under the lock that is held.
+        let place = self.place.load(Ordering::Relaxed);
+        if place == NOWHERE {
+            return None;
+        }
+        self.place.store(NOWHERE, Ordering::Relaxed);
+        Some(siblings.remove(place))
     }
 
     /// Lets `waiter` wait until the node is done. Returns `false` if it is done.
