@@ -14,6 +14,7 @@
 )]
 
 pub mod catalog;
+pub mod hot;
 pub mod loads;
 pub mod meter;
 pub mod peer;
