@@ -8,9 +8,9 @@ use std::{env, path::PathBuf, process::Command};
 /// The argument by which this program is told to run a path, and count nothing.
 pub(crate) const RUN: &str = "--run";
 
-/// Operations in the shorter run. A multiple of what paths do at a time; a path that sleeps for each does fewer.
+/// Operations in the shorter run. A multiple of what paths do at a time.
 fn count(path: &Path) -> usize {
-    if path.name == "park" { 256 } else { 4_096 }
+    if path.sleeps { 256 } else { 4_096 }
 }
 
 /// What one operation takes.

@@ -28,77 +28,68 @@ pub struct Path {
     pub name: &'static str,
     /// What one operation is.
     pub what: &'static str,
+    /// Whether an operation is mostly sleep: there are instructions to count, but no time worth knowing.
+    pub sleeps: bool,
     /// Does so many operations; the time they took.
     pub run: fn(&Runtime, usize) -> Duration,
 }
 
+const fn path(name: &'static str, what: &'static str, run: fn(&Runtime, usize) -> Duration) -> Path {
+    Path { name, what, sleeps: false, run }
+}
+
 /// All paths, in the order of the file of figures.
 pub const PATHS: &[Path] = &[
+    path("spawn_join", "go from a goroutine, and await the handle", |runtime, count| {
+        on_worker(runtime, spawn_join(count))
+    }),
+    path(
+        "spawn_detached",
+        "go from a goroutine, the handle dropped, 64 at a time; run to its end",
+        |runtime, count| on_worker(runtime, spawn_detached(count)),
+    ),
+    path(
+        "spawn_outside",
+        "spawn from a plain thread while the worker is busy, 512 at a time; run to its end",
+        spawn_outside,
+    ),
+    path(
+        "wake",
+        "wake_by_ref of a parked goroutine, 64 at a time, and the poll that follows",
+        |runtime, count| on_worker(runtime, wake(count)),
+    ),
+    path("yield", "a goroutine alone yields, and is polled again", |runtime, count| {
+        on_worker(runtime, yields(count))
+    }),
     Path {
-        name: "spawn_join",
-        what: "go from a goroutine, and await the handle",
-        run: |runtime, count| on_worker(runtime, spawn_join(count)),
+        sleeps: true,
+        ..path(
+            "park",
+            "nothing to do: the worker decides to sleep, sleeps, and a descriptor wakes it",
+            |runtime, count| on_worker(runtime, park(count)),
+        )
     },
-    Path {
-        name: "spawn_detached",
-        what: "go from a goroutine, the handle dropped, 64 at a time; run to its end",
-        run: |runtime, count| on_worker(runtime, spawn_detached(count)),
-    },
-    Path {
-        name: "spawn_outside",
-        what: "spawn from a plain thread while the worker is busy, 512 at a time; run to its end",
-        run: spawn_outside,
-    },
-    Path {
-        name: "wake",
-        what: "wake_by_ref of a parked goroutine, 64 at a time, and the poll that follows",
-        run: |runtime, count| on_worker(runtime, wake(count)),
-    },
-    Path {
-        name: "yield",
-        what: "a goroutine alone yields, and is polled again",
-        run: |runtime, count| on_worker(runtime, yields(count)),
-    },
-    Path {
-        name: "park",
-        what: "nothing to do: the worker decides to sleep, sleeps, and a descriptor wakes it",
-        run: |runtime, count| on_worker(runtime, park(count)),
-    },
-    Path {
-        name: "chan_buffered",
-        what: "send and receive through a buffer of 64 that is neither full nor empty",
-        run: |runtime, count| on_worker(runtime, chan_buffered(count)),
-    },
-    Path {
-        name: "chan_rendezvous",
-        what: "a value from one goroutine to another without a buffer",
-        run: |runtime, count| on_worker(runtime, chan_rendezvous(count)),
-    },
-    Path {
-        name: "timer",
-        what: "a sleep of an hour is armed, and dropped",
-        run: |runtime, count| on_worker(runtime, timer(count)),
-    },
-    Path {
-        name: "mutex",
-        what: "lock and unlock, uncontended",
-        run: |runtime, count| on_worker(runtime, mutex(count)),
-    },
-    Path {
-        name: "mutex_contended",
-        what: "two goroutines lock in turn and yield under the lock",
-        run: |runtime, count| on_worker(runtime, mutex_contended(count)),
-    },
-    Path {
-        name: "wait_group",
-        what: "wg.go, 64 at a time, then wait",
-        run: |runtime, count| on_worker(runtime, wait_group(count)),
-    },
-    Path {
-        name: "context",
-        what: "a context with cancel below another: made, canceled, dropped",
-        run: |runtime, count| on_worker(runtime, context(count)),
-    },
+    path(
+        "chan_buffered",
+        "send and receive through a buffer of 64 that is neither full nor empty",
+        |runtime, count| on_worker(runtime, chan_buffered(count)),
+    ),
+    path("chan_rendezvous", "a value from one goroutine to another without a buffer", |runtime, count| {
+        on_worker(runtime, chan_rendezvous(count))
+    }),
+    path("timer", "a sleep of an hour is armed, and dropped", |runtime, count| {
+        on_worker(runtime, timer(count))
+    }),
+    path("mutex", "lock and unlock, uncontended", |runtime, count| on_worker(runtime, mutex(count))),
+    path("mutex_contended", "two goroutines lock in turn and yield under the lock", |runtime, count| {
+        on_worker(runtime, mutex_contended(count))
+    }),
+    path("wait_group", "wg.go, 64 at a time, then wait", |runtime, count| {
+        on_worker(runtime, wait_group(count))
+    }),
+    path("context", "a context with cancel below another: made, canceled, dropped", |runtime, count| {
+        on_worker(runtime, context(count))
+    }),
 ];
 
 /// The runtime the paths run on.
