@@ -1,51 +1,14 @@
-//! System calls, counted exactly by the reactor's own counters and the kernel's context switches. `docs/hacking.md` says
-//! how to see the same numbers under strace.
-//!
-//! One process, one test at a time: the kernel counts for the whole process.
+//! System calls, counted by the reactor's own counters. `docs/hacking.md` says how to see the same numbers under strace.
 
+use crate::{alone, counters, run, runtime, usage};
 use gorust_os::net::{TcpListener, TcpStream};
-use gorust_reactor::{Async, Counters, time::sleep};
-use gorust_scheduler::{
-    go,
-    runtime::{Builder, Handle, Runtime, num_goroutines},
-};
+use gorust_reactor::{Async, time::sleep};
+use gorust_scheduler::{go, runtime::num_goroutines};
 use std::{
     future::poll_fn,
     io::{Read, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-
-/// One test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn runtime(workers: usize) -> Runtime {
-    Builder::new().workers(workers).build().unwrap()
-}
-
-/// Runs the body as a goroutine of `runtime`, as main does.
-fn run<T: Send + 'static>(runtime: &Runtime, body: impl Future<Output = T> + Send + 'static) -> T {
-    let handle: Handle = runtime.handle();
-    runtime.block_on(async move { handle.spawn(body).await.unwrap() })
-}
-
-fn counters() -> Counters {
-    gorust_reactor::current().unwrap().counters()
-}
-
-/// CPU time in microseconds, and context switches of both kinds.
-fn usage() -> (u64, u64) {
-    // SAFETY: an all-zero rusage is a valid one.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: a valid constant and a valid pointer for the result.
-    let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
-    assert_eq!(result, 0);
-    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-    (micros(usage.ru_utime) + micros(usage.ru_stime), (usage.ru_nvcsw + usage.ru_nivcsw) as u64)
-}
 
 /// A socket on the path that `TcpStream` takes, which counts its system calls.
 struct Counted {
@@ -135,6 +98,29 @@ fn an_echo_round_trip_takes_six_system_calls() {
         );
         assert!(each <= 6.1, "{each}");
     }
+}
+
+#[test]
+fn a_connection_is_registered_once_and_waited_for_seldom() {
+    let _alone = alone();
+    const CONNECTIONS: u64 = 500;
+    let runtime = runtime(1);
+    let (before, after) = run(&runtime, async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let before = counters();
+        for _ in 0..CONNECTIONS {
+            let client = TcpStream::connect(address).await.unwrap();
+            drop((listener.accept().await.unwrap(), client));
+        }
+        (before, counters())
+    });
+    let (registrations, waits) = (after.registrations - before.registrations, after.polls - before.polls);
+    println!("{registrations} registrations and {waits} waits for {CONNECTIONS} connections");
+    // One to begin and one to end, at each end.
+    assert_eq!(registrations, 4 * CONNECTIONS);
+    // On loopback both ends are ready when they are asked for.
+    assert!(waits <= CONNECTIONS / 10, "{waits}");
 }
 
 #[test]
