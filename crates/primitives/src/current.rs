@@ -136,7 +136,7 @@ impl Record {
             waits_since: AtomicU32::new(0),
             id_low: id as u32,
             parent_low: parent as u32,
-            entry: Cell::new(0),
+            entry: Cell::new(Self::NO_ENTRY),
             id_high: (id >> 32) as u16,
             parent_high: (parent >> 32) as u16,
             home: Cell::new(home),
@@ -159,6 +159,9 @@ impl Record {
     pub fn home(&self) -> [u8; 3] {
         self.home.get()
     }
+
+    /// What [`entry`](Self::entry) returns before [`settle`](Self::settle).
+    pub const NO_ENTRY: u32 = u32::MAX;
 
     /// Returns the registry entry the scheduler has put the goroutine in.
     #[inline]
@@ -407,10 +410,10 @@ mod tests {
     fn numbers_of_48_bits_are_kept() {
         let (id, parent) = (0xfedc_ba98_7654, 0x1234_5678_9abc);
         let record = Record::new(id, parent, Location::caller(), [1, 2, 3]);
-        assert_eq!((record.home(), record.entry()), ([1, 2, 3], 0));
-        record.settle([4, 5, 6], u32::MAX);
+        assert_eq!((record.home(), record.entry()), ([1, 2, 3], Record::NO_ENTRY));
+        record.settle([4, 5, 6], 7);
         assert_eq!((record.id(), record.parent()), (id, parent));
-        assert_eq!((record.home(), record.entry()), ([4, 5, 6], u32::MAX));
+        assert_eq!((record.home(), record.entry()), ([4, 5, 6], 7));
         assert_eq!(size_of::<Record>(), 40);
     }
 

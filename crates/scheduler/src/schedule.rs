@@ -162,14 +162,14 @@ pub(crate) fn leave_registry(task: &Header) {
     }
     worker::with_current(|worker| match worker {
         Some(worker) if worker.is_of(home.runtime) => {
-            if home.shard != Home::NEW {
+            if !task.is_new() {
                 worker.leave_registry(home.shard, task.record.entry());
             }
             worker.count_left();
         }
         _ => {
             let shared = table::get(home.runtime);
-            if home.shard != Home::NEW {
+            if !task.is_new() {
                 shard(shared, home.shard).leave(task.record.entry(), None);
             }
             shared.count_left_outside();

@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 
 /// The most threads of one runtime: each has a registry shard, and so has the outside. Go's limit is 10,000; past it
 /// the process ends, as Go's does.
-pub(crate) const MAX_SEATS: usize = Home::SHARDS as usize - 1;
+pub(crate) const MAX_SEATS: usize = Home::NOWHERE as usize - 1;
 
 /// Nobody uses this memory.
 const ENDED: u8 = 0;

@@ -30,8 +30,8 @@ use std::{
     task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
 };
 
-/// Where a task belongs: its runtime's place in the table of runtimes, and the registry shard that holds it, or
-/// [`NEW`](Self::NEW) or [`NOWHERE`](Self::NOWHERE). In a task both fit in three bytes.
+/// Where a task belongs: its runtime's place in the table of runtimes, and the registry shard that holds it once it
+/// has waited. In a task both fit in three bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Home {
     pub(crate) runtime: u16,
@@ -41,12 +41,10 @@ pub(crate) struct Home {
 impl Home {
     /// Both numbers are below this.
     pub(crate) const LIMIT: u16 = 1 << 12;
-    /// In place of a shard: the task has not waited yet.
-    pub(crate) const NEW: u16 = Self::LIMIT - 1;
-    /// In place of a shard: the task was born canceled, and is not counted.
-    pub(crate) const NOWHERE: u16 = Self::LIMIT - 2;
-    /// Shards of the registry are below this.
-    pub(crate) const SHARDS: u16 = Self::LIMIT - 2;
+    /// In place of a shard: the task was born canceled, and is not counted. Shards are below this.
+    pub(crate) const NOWHERE: u16 = Self::LIMIT - 1;
+    /// In place of a shard, as long as the task has not waited.
+    pub(crate) const NEW: u16 = 0;
 
     fn pack(self) -> [u8; 3] {
         debug_assert!(self.runtime < Self::LIMIT && self.shard < Self::LIMIT);
@@ -77,10 +75,16 @@ impl Header {
         Home::unpack(self.record.home())
     }
 
+    /// Whether the task has not waited yet, and so is not in the registry. For the holder of the right to run it.
+    #[inline]
+    pub(crate) fn is_new(&self) -> bool {
+        self.record.entry() == Record::NO_ENTRY
+    }
+
     /// Writes down in which registry entry the task is from now on. The caller polls it, for the first time.
     pub(crate) fn settle(&self, shard: u16, entry: u32) {
         let home = self.home();
-        debug_assert_eq!(home.shard, Home::NEW);
+        debug_assert!(self.is_new());
         self.record.settle(Home { shard, ..home }.pack(), entry);
     }
 }
@@ -414,7 +418,7 @@ impl Runnable {
                 // SAFETY: between `start` and `park` or `complete` the stage is ours and holds the future.
                 let polled = unsafe { (task.vtable.poll)(header, &mut Context::from_waker(&waker)) };
                 if polled.is_pending() {
-                    if task.home().shard == Home::NEW {
+                    if task.is_new() {
                         schedule::enter_registry(header);
                     }
                     return match task.state.park() {
