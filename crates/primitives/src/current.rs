@@ -27,6 +27,10 @@ pub enum Reason {
     ChanReceive,
     /// In `send` on a channel.
     ChanSend,
+    /// In `recv` on no channel: for ever.
+    ChanReceiveNil,
+    /// In `send` on no channel: for ever.
+    ChanSendNil,
     /// In a select with at least one case.
     Select,
     /// In a select without cases: for ever.
@@ -56,10 +60,12 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [(Self, &'static str); 16] = [
+    const ALL: [(Self, &'static str); 18] = [
         (Self::Unknown, "waiting"),
         (Self::ChanReceive, "chan receive"),
         (Self::ChanSend, "chan send"),
+        (Self::ChanReceiveNil, "chan receive (nil chan)"),
+        (Self::ChanSendNil, "chan send (nil chan)"),
         (Self::Select, "select"),
         (Self::SelectNoCases, "select (no cases)"),
         (Self::Sleep, "sleep"),

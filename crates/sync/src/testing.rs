@@ -39,6 +39,11 @@ impl Task {
     pub(crate) fn wakes(&self) -> usize {
         *self.0.lock().unwrap()
     }
+
+    /// How many of its wakers are somewhere.
+    pub(crate) fn references(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
 }
 
 /// Polls once with a waker that does nothing.

@@ -2,19 +2,25 @@
 //! lock, are in `send.rs`, `recv.rs` and `stream.rs`; the argument why nothing is lost is in the crate's
 //! README.
 
-use super::ring::Ring;
+use super::{
+    buffer::{self, Buffer},
+    returned::{Node, Returned},
+    ring::Ring,
+};
 use gorust_primitives::{
     brief_lock::{BriefGuard, BriefLock},
     select_case::{Case, Refused},
     shim::{AtomicU8, AtomicU32, Ordering, UnsafeCell, mutant},
     wait_list::{self, Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
-use std::{cell::Cell, collections::BTreeMap, pin::Pin, task::Waker};
+use std::{cell::Cell, pin::Pin, task::Waker};
 
 /// A channel: what both kinds of handles point to.
 pub(super) struct Chan<T> {
     /// What an operation would find: [`Outlook`], written by whoever holds the lock, read by anybody.
     outlook: AtomicU8,
+    /// What the outlook holds at any time: `Outlook::SENDABLE` in a channel without a bound.
+    always: u8,
     /// Handles that send. The step to zero closes the channel.
     pub(super) senders: AtomicU32,
     /// Handles that receive. The step to zero closes the channel and drops what is in it.
@@ -31,10 +37,10 @@ pub(super) struct Chan<T> {
 /// * in a closed channel nobody waits for long: `Chan::close` is taking them all out.
 pub(super) struct Core<T> {
     /// Values sent and not yet received, oldest first.
-    values: Ring<T>,
+    values: Buffer<T>,
     /// Values that were granted to a receiver which was dropped before it looked. They are older than all of
-    /// `values`, take no room there and are not counted. Never an empty map; and rare, so it lies elsewhere.
-    returned: Option<Box<Returned<T>>>,
+    /// `values`, take no room there and are not counted.
+    returned: Returned<T>,
     /// How many values have been granted to waiting receivers: the order of the next grant.
     grants: u64,
     pub(super) receivers: WaitList<Parked<T>>,
@@ -43,17 +49,6 @@ pub(super) struct Core<T> {
     pub(super) streams: WaitList,
     /// Those who wait until the channel is closed.
     pub(super) watchers: WaitList,
-}
-
-/// Values that were given back, by the order of their grants.
-struct Returned<T> {
-    by_order: BTreeMap<u64, T>,
-}
-
-impl<T> Default for Returned<T> {
-    fn default() -> Self {
-        Self { by_order: BTreeMap::new() }
-    }
 }
 
 /// What a waiting sender or receiver keeps in its place in the queue.
@@ -136,16 +131,30 @@ impl Outlook {
 }
 
 impl<T> Chan<T> {
-    /// A channel with one sender and one receiver.
+    /// A channel with one sender and one receiver, and a buffer for `capacity` values.
     pub(super) fn new(capacity: usize) -> Self {
-        let sendable = if capacity > 0 { Outlook::SENDABLE } else { 0 };
+        Self::with(Buffer::new(capacity), 1, Outlook::sendable(capacity > 0), 0)
+    }
+
+    /// A channel with one sender, one receiver and no bound.
+    pub(super) fn unbounded() -> Self {
+        Self::with(Buffer::new(0), 1, Outlook::SENDABLE, Outlook::SENDABLE)
+    }
+
+    /// A channel with one receiver that nobody can send into and nobody closes.
+    pub(super) fn never() -> Self {
+        Self::with(Buffer::new(0), 0, 0, 0)
+    }
+
+    fn with(values: Buffer<T>, senders: u32, outlook: u8, always: u8) -> Self {
         Self {
-            outlook: AtomicU8::new(sendable),
-            senders: AtomicU32::new(1),
+            outlook: AtomicU8::new(outlook),
+            always,
+            senders: AtomicU32::new(senders),
             receivers: AtomicU32::new(1),
             core: BriefLock::new(Core {
-                values: Ring::new(capacity),
-                returned: None,
+                values,
+                returned: Returned::new(),
                 grants: 0,
                 receivers: WaitList::new(),
                 senders: WaitList::new(),
@@ -164,7 +173,12 @@ impl<T> Chan<T> {
 
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, T> {
-        Locked { core: self.core.lock(), chan: self, outlook: None }
+        Locked {
+            core: self.core.lock(),
+            chan: self,
+            outlook: None,
+            after: After { chan: self, left: Left::Nothing },
+        }
     }
 
     /// The lock for a step that changes nothing of what there is to find.
@@ -189,26 +203,41 @@ impl<T> Chan<T> {
     /// Closes the channel because no receiver is left, and drops what is in it.
     pub(super) fn hang_up(&self) {
         self.close();
-        // Nothing is sent any more, so there is room for all of it.
-        let mut values = Vec::with_capacity(self.len());
-        let returned = {
-            let mut locked = self.lock();
-            let core = locked.core();
-            values.extend(core.values.drain());
-            core.returned.take()
-        };
-        drop((returned, values));
+        let mut values = Vec::new();
+        loop {
+            // Nothing is sent any more, so there is room for what will be found.
+            values.reserve_exact(self.len().min(VALUES_PER_LOCK));
+            let returned = {
+                let mut locked = self.lock();
+                let returned = locked.core().returned.pop();
+                while values.len() < values.capacity() && locked.is_light() {
+                    let Some(value) = locked.pop_front() else { break };
+                    values.push(value);
+                }
+                returned
+            };
+            if values.is_empty() && returned.is_none() {
+                return;
+            }
+            drop(returned);
+            values.clear();
+        }
     }
 
     /// Takes back a value that was granted to a receiver which will not look.
     #[cold]
     pub(super) fn give_back(&self, value: T, order: u64) {
-        let waker = self.lock().give_back(value, order);
+        let waker = self.lock().give_back(Node::new(value, order));
         wake(waker);
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.core.lock().values.capacity()
+    #[inline]
+    pub(super) fn is_unbounded(&self) -> bool {
+        self.always != 0
+    }
+
+    pub(super) fn capacity(&self) -> Option<usize> {
+        if self.is_unbounded() { None } else { Some(self.core.lock().values.capacity()) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -222,7 +251,48 @@ pub(super) struct Locked<'a, T> {
     chan: &'a Chan<T>,
     /// What there is to find, if a step has worked it out; else it is looked up in the end.
     outlook: Option<u8>,
+    // Subtle: the last field, so it is dropped when the lock has been let go.
+    after: After<'a, T>,
 }
+
+/// What a step leaves to be done after the lock: memory is neither allocated nor freed under it, but for a small
+/// ring now and then.
+struct After<'a, T> {
+    chan: &'a Chan<T>,
+    left: Left<T>,
+}
+
+enum Left<T> {
+    Nothing,
+    /// A ring to be freed, empty.
+    Ring(#[allow(dead_code, reason = "it is there to be dropped")] Ring<T>),
+    /// The place of a value that had been given back, to be freed.
+    Node(#[allow(dead_code, reason = "it is there to be dropped")] Box<Node<T>>),
+    /// An unbounded channel grows: a ring is to be allocated for the next time.
+    Restock,
+}
+
+impl<T> Drop for After<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if matches!(self.left, Left::Restock) {
+            self.restock();
+        }
+    }
+}
+
+impl<T> After<'_, T> {
+    #[cold]
+    fn restock(&self) {
+        let ring = Ring::touched(buffer::full_len::<T>());
+        let one_too_many = self.chan.core.lock().values.restock(ring);
+        drop(one_too_many);
+    }
+}
+
+/// How many values are taken out under the lock at a time: the first touch of fresh memory is a page fault, and
+/// others wait for the lock meanwhile.
+pub(super) const VALUES_PER_LOCK: usize = 256;
 
 impl<T> Locked<'_, T> {
     #[inline]
@@ -248,7 +318,8 @@ impl<T> Locked<'_, T> {
         if let Some(value) = value.take() {
             core.values.push_back(value);
         }
-        self.outlook = Some(Outlook::RECEIVABLE | Outlook::sendable(!core.values.is_full()));
+        self.outlook =
+            Some(Outlook::RECEIVABLE | self.chan.always | Outlook::sendable(!core.values.is_full()));
         Sent::Done(None)
     }
 
@@ -264,25 +335,24 @@ impl<T> Locked<'_, T> {
             core.grants += 1;
             return Sent::Done(Some(waker));
         }
-        if core.values.is_full() {
+        if core.values.is_full() && !self.chan.is_unbounded() {
             return Sent::Full;
         }
         if let Some(value) = value.take() {
-            core.values.push_back(value);
+            self.push_back(value);
         }
-        Sent::Done(core.streams.pop_front(State::Granted))
+        Sent::Done(self.core().streams.pop_front(State::Granted))
     }
 
     /// Receives a value if there is one. The waker is that of a sender whose value took its place.
     #[inline]
     pub(super) fn recv(&mut self) -> Option<(T, Option<Waker>)> {
         let core = &mut *self.core;
-        if core.returned.is_some() || !core.senders.is_empty() || self.is_closed() {
+        if !core.returned.is_empty() || !core.senders.is_empty() || self.is_closed() {
             return self.recv_otherwise();
         }
-        let core = &mut *self.core;
-        let value = core.values.pop_front()?;
-        self.outlook = Some(Outlook::SENDABLE | Outlook::receivable(!core.values.is_empty()));
+        let value = self.pop_front()?;
+        self.outlook = Some(Outlook::SENDABLE | Outlook::receivable(!self.core.values.is_empty()));
         Some((value, None))
     }
 
@@ -290,11 +360,13 @@ impl<T> Locked<'_, T> {
     #[inline(never)]
     fn recv_otherwise(&mut self) -> Option<(T, Option<Waker>)> {
         let is_closed = self.is_closed();
-        let core = self.core();
-        if let Some(value) = core.take_returned() {
-            return Some((value, None));
+        if let Some(mut node) = self.core().returned.pop() {
+            let value = node.value.take();
+            self.after.left = Left::Node(node);
+            return value.map(|value| (value, None));
         }
-        let head = core.values.pop_front();
+        let head = self.pop_front();
+        let core = self.core();
         // Those who wait to send into a closed channel get their values back.
         let next = if is_closed { None } else { core.take_from_sender() };
         match (head, next) {
@@ -307,15 +379,38 @@ impl<T> Locked<'_, T> {
         }
     }
 
-    fn give_back(&mut self, value: T, order: u64) -> Option<Waker> {
+    /// Takes a value back that was granted: for the next receiver, or else for who comes.
+    fn give_back(&mut self, mut node: Box<Node<T>>) -> Option<Waker> {
         let core = self.core();
-        let mut value = Some(value);
-        let waker = core.grant(&mut value, order);
-        if let Some(value) = value {
-            core.returned.get_or_insert_default().by_order.insert(order, value);
-            return core.streams.pop_front(State::Granted);
+        let waker = core.grant(&mut node.value, node.order);
+        if node.value.is_none() {
+            self.after.left = Left::Node(node);
+            return waker;
         }
-        waker
+        core.returned.push(node);
+        core.streams.pop_front(State::Granted)
+    }
+
+    /// Puts a value into the buffer, in which there is room, or no bound.
+    fn push_back(&mut self, value: T) {
+        if self.core().values.push_back_unbounded(value) {
+            self.after.left = Left::Restock;
+        }
+    }
+
+    /// Takes the oldest value out of the buffer.
+    #[inline]
+    fn pop_front(&mut self) -> Option<T> {
+        let (value, spent) = self.core.values.pop_front()?;
+        if let Some(spent) = spent {
+            self.after.left = Left::Ring(spent);
+        }
+        Some(value)
+    }
+
+    /// Whether nothing has been left to be done after the lock, as it should be before the next of several steps.
+    pub(super) fn is_light(&self) -> bool {
+        matches!(self.after.left, Left::Nothing)
     }
 
     /// Lets a receiver wait for a grant.
@@ -364,7 +459,7 @@ impl<T> Drop for Locked<'_, T> {
             None => {
                 let core = &*self.core;
                 let is_sendable = !core.values.is_full() || !core.receivers.is_empty();
-                Outlook::receivable(core.is_receivable()) | Outlook::sendable(is_sendable)
+                Outlook::receivable(core.is_receivable()) | self.chan.always | Outlook::sendable(is_sendable)
             }
         };
         // Ordering: Release, against the Acquire in `Chan::outlook`.
@@ -375,7 +470,7 @@ impl<T> Drop for Locked<'_, T> {
 impl<T> Core<T> {
     #[inline]
     pub(super) fn is_receivable(&self) -> bool {
-        !self.values.is_empty() || !self.senders.is_empty() || self.returned.is_some()
+        !self.values.is_empty() || !self.senders.is_empty() || !self.returned.is_empty()
     }
 
     /// Grants `value` to the first waiting receiver that can still be won.
@@ -407,16 +502,6 @@ impl<T> Core<T> {
             Err(Refused::Polling) => Choice::Skip,
         });
         taken.zip(waker)
-    }
-
-    #[inline]
-    fn take_returned(&mut self) -> Option<T> {
-        let returned = self.returned.as_mut()?;
-        let value = returned.by_order.pop_first().map(|(_, value)| value);
-        if returned.by_order.is_empty() {
-            self.returned = None;
-        }
-        value
     }
 
     /// Takes out of the queues of a closed channel as many as there is room for.
@@ -456,6 +541,23 @@ pub(super) fn count_up(handles: &AtomicU32) {
         // The count would wrap and the channel would close under its users. As `Arc` does.
         std::process::abort();
     }
+}
+
+/// Counts one more handle, unless the last one has gone: then the channel is closed for good.
+pub(super) fn count_up_unless_zero(handles: &AtomicU32) -> bool {
+    // Ordering: Relaxed, as in `count_up`; what the channel holds is read under its lock.
+    let mut before = handles.load(Ordering::Relaxed);
+    while before != 0 {
+        if before > u32::MAX / 2 {
+            std::process::abort();
+        }
+        // Ordering: Relaxed, as above. It must be one step from a number that is not zero (`count_down`).
+        match handles.compare_exchange_weak(before, before + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(now) => before = now,
+        }
+    }
+    false
 }
 
 /// Counts one handle less. Returns whether it was the last.

@@ -122,6 +122,77 @@ impl<T> From<SendError<T>> for TrySendError<T> {
     }
 }
 
+/// Why a value could not be sent within a time.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_sync::chan::{SendTimeoutError, chan};
+/// use std::time::Duration;
+///
+/// # gorust_scheduler::block_on(async {
+/// let (tx, rx) = chan(0);
+/// let late = tx.send_timeout("letter", Duration::from_millis(1)).await;
+/// assert_eq!(late, Err(SendTimeoutError::Timeout("letter")));
+/// drop(rx);
+/// let closed = tx.send_timeout("letter", Duration::from_secs(60)).await;
+/// assert_eq!(closed, Err(SendTimeoutError::Closed("letter")));
+/// # });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The time was up before a receiver came or there was room.
+    Timeout(T),
+    /// The channel is closed, or nobody is left to receive.
+    Closed(T),
+}
+
+impl<T> SendTimeoutError<T> {
+    /// Returns the value that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(gorust_sync::chan::SendTimeoutError::Timeout("letter").into_inner(), "letter");
+    /// ```
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(value) | Self::Closed(value) => value,
+        }
+    }
+
+    /// Returns whether the time was up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(gorust_sync::chan::SendTimeoutError::Timeout(1).is_timeout());
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_timeout() { "Timeout(..)" } else { "Closed(..)" })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_timeout() { "send timed out" } else { "send on closed channel" })
+    }
+}
+
+impl<T> Error for SendTimeoutError<T> {}
+
+impl<T> From<SendError<T>> for SendTimeoutError<T> {
+    fn from(error: SendError<T>) -> Self {
+        Self::Closed(error.0)
+    }
+}
+
 /// Why nothing could be received at this moment.
 ///
 /// # Examples
@@ -153,7 +224,7 @@ impl fmt::Display for TryRecvError {
 
 impl Error for TryRecvError {}
 
-/// The channel is closed; what was to be sent is where it was.
+/// The channel is closed: nothing more comes, or what was to be sent is where it was.
 ///
 /// # Examples
 ///

@@ -1,7 +1,8 @@
 //! Channels, as Go has them: many senders, many receivers, and a buffer of fixed size, or none.
 //!
 //! [`chan`] makes one; `chan(0)` is a rendezvous, in which a sender waits until a receiver has the value.
-//! Values arrive in the order they were sent, those who wait are served in the order they came, and a value
+//! [`unbounded`] makes one whose senders never wait, [`oneshot`] one for a single value, and [`never`] a receiver to
+//! which nothing ever comes. Values arrive in the order they were sent, those who wait are served in the order they came, and a value
 //! goes straight to the receiver that waits for it. Every future here may be dropped at any moment: no value
 //! is lost and nobody is left asleep.
 //!
@@ -14,28 +15,42 @@
 //! | `select` with `default` | [`try_send`](Sender::try_send), [`try_recv`](Receiver::try_recv) |
 //! | `close(ch)` | [`tx.close()`](Sender::close), or drop the last sender |
 //! | `len(ch)`, `cap(ch)` | [`len`](Sender::len), [`capacity`](Sender::capacity) |
+//! | `make(chan T, 1)` for one answer | [`oneshot`]: one allocation, no lock |
+//! | `var ch chan T`, a nil channel | `None` as `Option<&Receiver<T>>` or `Option<&Sender<T>>`: [`OptionReceiver`], [`OptionSender`] |
 //! | a channel nobody receives from | the last receiver is dropped: senders get an error |
 
+mod buffer;
 mod core;
 mod error;
+mod nil;
 mod observe;
+mod oneshot;
 mod receiver;
 mod recv;
+mod returned;
 mod ring;
 mod send;
+mod send_timeout;
 mod sender;
+mod sink;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod until_closed;
+mod weak;
 
-pub use error::{Closed, SendError, TryRecvError, TrySendError};
-pub use receiver::Receiver;
+pub use error::{Closed, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use nil::{OptionReceiver, OptionSender, OrNever};
+pub use oneshot::{OneClosed, OneReceiver, OneSender, oneshot};
+pub use receiver::{IterBlocking, Receiver};
 pub use recv::{Recv, RecvMany};
 pub use send::{Send, SendFrom};
+pub use send_timeout::SendTimeout;
 pub use sender::Sender;
+pub use sink::SendSink;
 pub use stream::{IntoStream, RecvStream};
 pub use until_closed::UntilClosed;
+pub use weak::{WeakReceiver, WeakSender};
 
 use self::core::Chan;
 use std::sync::Arc;
@@ -76,4 +91,50 @@ use std::sync::Arc;
 pub fn chan<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let chan = Arc::new(Chan::new(capacity));
     (Sender { chan: Arc::clone(&chan) }, Receiver { chan })
+}
+
+/// Makes a channel without a bound: its senders never wait.
+///
+/// Nothing holds back a sender that is quicker than the receivers but memory; prefer a [`chan`] with a bound where
+/// there is one. The first send allocates a little room, which doubles as values gather, up to blocks of a page;
+/// values are never moved to make room, and after a burst the memory is given back. While its length stays the
+/// same, give or take a block, nothing is allocated.
+///
+/// # Go
+///
+/// Go has none; a goroutine that keeps a slice between two channels is what people write.
+///
+/// # Examples
+///
+/// ```
+/// let (tx, rx) = gorust_sync::chan::unbounded();
+/// for n in 0..1_000 {
+///     tx.try_send(n).unwrap();
+/// }
+/// drop(tx);
+/// assert_eq!((rx.len(), rx.capacity()), (1_000, None));
+/// assert!(rx.iter_blocking().eq(0..1_000));
+/// ```
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    let chan = Arc::new(Chan::unbounded());
+    (Sender { chan: Arc::clone(&chan) }, Receiver { chan })
+}
+
+/// Makes a receiver to which nothing ever comes, not even the end: for a case of a select that is not wanted yet.
+///
+/// # Go
+///
+/// A nil channel one only receives from. See also [`OptionReceiver`].
+///
+/// # Examples
+///
+/// ```
+/// use gorust_sync::chan::{TryRecvError, never};
+///
+/// let rx = never::<u32>();
+/// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+/// assert!(!rx.is_closed() && rx.sender_count() == 0);
+/// ```
+pub fn never<T>() -> Receiver<T> {
+    Receiver { chan: Arc::new(Chan::never()) }
 }

@@ -63,7 +63,7 @@ macro_rules! observe {
             /// assert_eq!(it.capacity(), Some(2));
             /// ```
             pub fn capacity(&self) -> Option<usize> {
-                Some(self.chan.capacity())
+                self.chan.capacity()
             }
 
             /// Returns how many handles can send.
@@ -113,10 +113,11 @@ observe!(Receiver, "it = &rx");
 impl<T> Chan<T> {
     /// Fills in what `Debug` shows of a handle.
     pub(super) fn describe(&self, mut f: fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        let (len, capacity) = (self.len(), self.capacity());
-        f.field("len", &len)
-            .field("capacity", &capacity)
-            .field("is_closed", &self.outlook().is_closed())
-            .finish()
+        f.field("len", &self.len());
+        match self.capacity() {
+            Some(capacity) => f.field("capacity", &capacity),
+            None => f.field("capacity", &format_args!("unbounded")),
+        };
+        f.field("is_closed", &self.outlook().is_closed()).finish()
     }
 }

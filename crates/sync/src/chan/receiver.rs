@@ -144,6 +144,25 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// Returns an iterator over the values that blocks the thread while there is none, and ends when the channel
+    /// is closed and empty: for plain threads, and for code that is not async.
+    ///
+    /// # Go
+    ///
+    /// `for v := range ch`, outside a goroutine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (tx, rx) = gorust_sync::chan(0);
+    /// let thread = std::thread::spawn(move || (1..=3).for_each(|n| tx.send_blocking(n).unwrap()));
+    /// assert_eq!(rx.iter_blocking().sum::<u32>(), 6);
+    /// thread.join().unwrap();
+    /// ```
+    pub fn iter_blocking(&self) -> IterBlocking<'_, T> {
+        IterBlocking { receiver: self }
+    }
+
     /// Returns the values as a [`Stream`](futures_core::Stream) that borrows the receiver and ends when the
     /// channel is closed and empty.
     ///
@@ -209,6 +228,27 @@ impl<T> Receiver<T> {
     /// ```
     pub fn is_closed(&self) -> bool {
         self.chan.outlook().is_closed()
+    }
+}
+
+/// The values of a channel, received on a thread that blocks; made by [`Receiver::iter_blocking`].
+#[must_use = "iterators do nothing unless they are used"]
+pub struct IterBlocking<'a, T> {
+    receiver: &'a Receiver<T>,
+}
+
+impl<T> Iterator for IterBlocking<'_, T> {
+    type Item = T;
+
+    #[track_caller]
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv_blocking()
+    }
+}
+
+impl<T> fmt::Debug for IterBlocking<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IterBlocking").field("receiver", self.receiver).finish()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Receiving: the futures that `recv` and `recv_many` return.
 
-use super::core::{Chan, Locked, Parked, wake};
+use super::core::{Chan, Locked, Parked, VALUES_PER_LOCK, wake};
 use futures_core::future::FusedFuture;
 use gorust_primitives::{
     current::{self, Reason},
@@ -198,10 +198,6 @@ impl<T> Future for RecvMany<'_, T> {
     }
 }
 
-/// How many values are taken out under the lock at a time: the first touch of fresh memory is a page fault, and
-/// others wait for the lock meanwhile.
-const VALUES_PER_LOCK: usize = 256;
-
 impl<T> Chan<T> {
     /// Receives what is there now, at most `max` values. A sender that keeps pace does not make it endless.
     fn recv_into(&self, values: &mut Vec<T>, max: usize) {
@@ -212,16 +208,20 @@ impl<T> Chan<T> {
         let end = values.len() + max;
         loop {
             let mut left = VALUES_PER_LOCK;
+            let mut is_last = false;
             {
                 let mut locked = self.lock();
-                while left > 0 && values.len() < end && !wakers.is_full() {
-                    let Some((value, waker)) = locked.recv() else { break };
+                while left > 0 && !wakers.is_full() && locked.is_light() {
+                    let received = if values.len() < end { locked.recv() } else { None };
+                    let Some((value, waker)) = received else {
+                        is_last = true;
+                        break;
+                    };
                     left -= 1;
                     values.push(value);
                     waker.into_iter().for_each(|waker| wakers.push(waker));
                 }
             }
-            let is_last = values.len() == end || (left > 0 && !wakers.is_full());
             wakers.wake();
             if is_last {
                 return;

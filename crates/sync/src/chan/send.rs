@@ -20,7 +20,7 @@ use std::{
 
 pin_project! {
     /// The steps that both kinds of sending share. The value lies in the waiter, where a receiver finds it.
-    struct Sending<'a, T> {
+    pub(super) struct Sending<'a, T> {
         chan: &'a Chan<T>,
         at: &'static Location<'static>,
         is_done: bool,
@@ -36,7 +36,7 @@ pin_project! {
 }
 
 impl<'a, T> Sending<'a, T> {
-    fn new(chan: &'a Chan<T>, value: Option<T>, at: &'static Location<'static>) -> Self {
+    pub(super) fn new(chan: &'a Chan<T>, value: Option<T>, at: &'static Location<'static>) -> Self {
         Self { chan, at, is_done: false, waiter: Waiter::new(Parked::new(value)) }
     }
 
@@ -45,13 +45,13 @@ impl<'a, T> Sending<'a, T> {
     /// # Panics
     ///
     /// If the sender waits: the value then lies under the lock.
-    fn with_value<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Option<T>) -> R) -> R {
+    pub(super) fn with_value<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Option<T>) -> R) -> R {
         // SAFETY: the waiter is ours, and not queued, or `payload` would panic.
         unsafe { self.project().waiter.as_ref().get_ref().payload().with_value(f) }
     }
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    pub(super) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         assert!(!self.is_done, "a send was polled after it had completed");
         ready!(current::poll_proceed(cx));
         let mut outcome = Poll::Pending;
@@ -137,6 +137,18 @@ impl<'a, T> Sending<'a, T> {
             unsafe { this.chan.lock().core().senders.remove(this.waiter.as_ref()) };
         }
     }
+
+    /// Leaves the queue for good. Returns the value, unless it was taken, and whether the channel was closed.
+    pub(super) fn give_up(mut self: Pin<&mut Self>) -> Option<(T, bool)> {
+        self.as_mut().leave();
+        *self.as_mut().project().is_done = true;
+        let was_closed = self.waiter.state() == State::Closed;
+        self.with_value(Option::take).map(|value| (value, was_closed))
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        self.is_done
+    }
 }
 
 pin_project! {
@@ -172,7 +184,7 @@ impl<T> Future for Send<'_, T> {
 
 impl<T> FusedFuture for Send<'_, T> {
     fn is_terminated(&self) -> bool {
-        self.sending.is_done
+        self.sending.is_terminated()
     }
 }
 
@@ -228,7 +240,7 @@ impl<T> Future for SendFrom<'_, T> {
 
 impl<T> FusedFuture for SendFrom<'_, T> {
     fn is_terminated(&self) -> bool {
-        self.sending.is_done
+        self.sending.is_terminated()
     }
 }
 

@@ -1,12 +1,12 @@
 //! The sending handle.
 
 use super::{
-    Send, SendFrom, UntilClosed,
+    Send, SendFrom, SendSink, SendTimeout, UntilClosed,
     core::{self, Chan, Sent, count_down, count_up},
     error::{SendError, TrySendError},
 };
 use gorust_scheduler::block_on;
-use std::{fmt, panic::Location, sync::Arc};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 /// The side of a channel that sends and closes.
 ///
@@ -104,6 +104,40 @@ impl<T> Sender<T> {
         SendFrom::new(&self.chan, slot, Location::caller())
     }
 
+    /// Sends a value, and gives up after `duration`, counted from this call.
+    ///
+    /// It sends first and looks at the time only if it has to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError`](super::SendTimeoutError) gives the value back: the time was up, or the channel is or
+    /// becomes closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send): the value goes with the future.
+    ///
+    /// # Go
+    ///
+    /// `select { case ch <- v: case <-time.After(d): }`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # gorust_scheduler::block_on(async {
+    /// let (tx, _rx) = gorust_sync::chan(1);
+    /// tx.send_timeout("first", Duration::from_millis(1)).await.unwrap();
+    /// let late = tx.send_timeout("second", Duration::from_millis(1)).await.unwrap_err();
+    /// assert!(late.is_timeout());
+    /// assert_eq!(late.into_inner(), "second");
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn send_timeout(&self, value: T, duration: Duration) -> SendTimeout<'_, T> {
+        SendTimeout::new(&self.chan, value, duration)
+    }
+
     /// Sends a value if that can be done at this moment.
     ///
     /// # Errors
@@ -162,6 +196,33 @@ impl<T> Sender<T> {
             Err(TrySendError::Full(value)) => block_on(self.send(value)),
             Err(TrySendError::Closed(value)) => Err(SendError(value)),
         }
+    }
+
+    /// Turns the sender into a [`Sink`](futures_sink::Sink), which takes one value at a time and waits when it is
+    /// flushed. One allocation, if it ever waits.
+    ///
+    /// # Cancel safety
+    ///
+    /// *Strict*: what the sink has taken stays with it, and is sent when it is flushed again. Dropped, the sink
+    /// drops a value it has not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::{future::poll_fn, pin::Pin};
+    /// # use futures_sink::Sink;
+    /// # gorust_scheduler::block_on(async {
+    /// let (tx, rx) = gorust_sync::chan(1);
+    /// let mut sink = tx.into_sink();
+    /// // `sink.send("a").await` with futures' `SinkExt`.
+    /// Pin::new(&mut sink).start_send("a").unwrap();
+    /// poll_fn(|cx| Pin::new(&mut sink).poll_close(cx)).await.unwrap();
+    /// assert_eq!((rx.recv().await, rx.recv().await), (Some("a"), None));
+    /// # });
+    /// ```
+    #[track_caller]
+    pub fn into_sink(self) -> SendSink<T> {
+        SendSink::new(self, Location::caller())
     }
 
     /// Closes the channel. Values in it can still be received; those who wait to send get theirs back.

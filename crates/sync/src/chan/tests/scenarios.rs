@@ -74,6 +74,7 @@ fn the_sizes_are_as_said() {
     assert!(size_of::<chan::Recv<'_, u64>>() <= 96, "{}", size_of::<chan::Recv<'_, u64>>());
     assert!(size_of::<chan::Send<'_, u64>>() <= 96);
     assert_eq!(size_of::<chan::UntilClosed<'_, u64>>(), 48);
+    assert_eq!((size_of::<chan::OneSender<u64>>(), size_of::<chan::OneReceiver<u64>>()), (8, 16));
 }
 
 // Hand-off.
@@ -599,6 +600,10 @@ fn what_crosses_threads_says_so() {
 fn handles_tell_their_state() {
     let (tx, rx) = chan::<u32>(1);
     assert_eq!(format!("{tx:?}"), "Sender { len: 0, capacity: 1, is_closed: false }");
+    assert_eq!(
+        format!("{:?}", chan::unbounded::<u32>().1),
+        "Receiver { len: 0, capacity: unbounded, is_closed: false }"
+    );
     assert_eq!(format!("{:?}", rx.recv()), "Recv { waiter: Idle, .. }");
     let other = chan::<u32>(1);
     assert!(tx.same_channel(&tx.clone()) && !tx.same_channel(&other.0) && !rx.same_channel(&other.1));
