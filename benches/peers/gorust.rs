@@ -2,7 +2,7 @@
 
 use gorust::{
     JoinHandle,
-    chan::{Receiver, Sender},
+    chan::{OneReceiver, OneSender, Receiver, Sender, oneshot, unbounded},
     context::CancelHandle,
     net::{TcpListener, TcpStream},
     prelude::*,
@@ -11,7 +11,7 @@ use gorust::{
 };
 use gorust_benches::{
     loads::{blocking, channels, io, memory, scheduling, time},
-    peer::{Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Peer, Rendezvous},
+    peer::{Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Peer, Rendezvous, Unbounded},
     process,
 };
 use std::{
@@ -21,7 +21,6 @@ use std::{
     task::{self, Poll},
     time::Instant,
 };
-use tokio::sync::oneshot;
 
 fn main() {
     let mut rows = scheduling::rows::<Gorust>();
@@ -37,6 +36,7 @@ fn main() {
         ("context_tree", scheduling::context_tree::<Gorust> as _),
         ("parked_bytes", memory::parked_bytes::<Gorust> as _),
         ("chan_128_4to4", channels::chan_128_4to4::<Gorust, Channel> as _),
+        ("chan_unbounded_4to1", channels::chan_unbounded_4to1::<Gorust, Channel> as _),
     ]);
     process::run("gorust", &rows, std::env::args().skip(1));
 }
@@ -56,8 +56,8 @@ impl<T> Future for Joined<T> {
 
 impl Peer for Gorust {
     type Handle<T: Send + 'static> = Joined<T>;
-    type OneSender<T: Send + 'static> = oneshot::Sender<T>;
-    type OneReceiver<T: Send + 'static> = oneshot::Receiver<T>;
+    type OneSender<T: Send + 'static> = OneSender<T>;
+    type OneReceiver<T: Send + 'static> = OneReceiver<T>;
 
     fn start(workers: usize) -> &'static Self {
         Box::leak(Box::new(Self(Builder::new().workers(workers).build().unwrap())))
@@ -106,16 +106,15 @@ impl Peer for Gorust {
         gorust::yield_now()
     }
 
-    /// tokio's, which runs on any executor and is what smol's column uses too, until gorust has one of its own.
-    fn oneshot<T: Send + 'static>() -> (oneshot::Sender<T>, oneshot::Receiver<T>) {
-        oneshot::channel()
+    fn oneshot<T: Send + 'static>() -> (OneSender<T>, OneReceiver<T>) {
+        oneshot()
     }
 
-    fn fire<T: Send + 'static>(sender: oneshot::Sender<T>, value: T) {
+    fn fire<T: Send + 'static>(sender: OneSender<T>, value: T) {
         assert!(sender.send(value).is_ok(), "the receiver waits");
     }
 
-    async fn caught<T: Send + 'static>(receiver: oneshot::Receiver<T>) -> T {
+    async fn caught<T: Send + 'static>(receiver: OneReceiver<T>) -> T {
         receiver.await.expect("the sender sends")
     }
 }
@@ -259,6 +258,23 @@ impl Chan for Channel {
 }
 
 impl Rendezvous for Channel {}
+
+impl Unbounded for Channel {
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+
+    fn unbounded() -> (Sender<u64>, Receiver<u64>) {
+        unbounded()
+    }
+
+    async fn push(sender: &Sender<u64>, value: u64) {
+        assert!(sender.send(value).await.is_ok(), "the receiver is alive");
+    }
+
+    async fn pull(receiver: &mut Receiver<u64>) -> Option<u64> {
+        receiver.recv().await
+    }
+}
 
 impl Mpmc for Channel {
     fn share(receiver: &Receiver<u64>) -> Receiver<u64> {
