@@ -1,0 +1,193 @@
+//! Runtimes that come and go while their goroutines spawn, join, abort, block, panic, sleep and talk: every future that
+//! was made is dropped, every runtime ends, and memory does not grow.
+
+use super::{length, now, pause, resident_bytes, step, watch};
+use gorust::{
+    PanicPolicy,
+    chan::{Receiver, Sender},
+    prelude::*,
+    runtime::{Builder, Handle, Runtime},
+};
+use gorust_primitives::rng::Rng;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+/// How deep goroutines spawn goroutines.
+const DEPTH: u32 = 4;
+/// How many goroutines a runtime has at its start.
+const ROOTS: usize = 16;
+
+/// Counts the futures that exist: one of these is in each.
+struct Tally(Arc<AtomicUsize>);
+
+impl Tally {
+    fn new(live: &Arc<AtomicUsize>) -> Self {
+        live.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(live))
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What a goroutine of the soak knows.
+#[derive(Clone)]
+struct World {
+    live: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    tx: Sender<u64>,
+    rx: Receiver<u64>,
+}
+
+impl World {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// Does random things until the world is over.
+fn wander(world: World, seed: u64, depth: u32) -> Pin<Box<dyn Future<Output = u64> + Send + 'static>> {
+    let tally = Tally::new(&world.live);
+    Box::pin(async move {
+        let _tally = tally;
+        let mut rng = Rng::new(seed);
+        let mut sum = 0;
+        let steps = if depth == 0 { u32::MAX } else { rng.below(20) };
+        for _ in 0..steps {
+            if world.is_over() {
+                break;
+            }
+            step();
+            sum += one_step(&world, &mut rng, depth).await;
+            gorust::yield_now().await;
+        }
+        sum
+    })
+}
+
+async fn one_step(world: &World, rng: &mut Rng, depth: u32) -> u64 {
+    let child = wander(world.clone(), rng.next_u64(), depth + 1);
+    match rng.below(14) {
+        0 if depth < DEPTH => drop(go(child)),
+        1 if depth < DEPTH => return go(child).await.unwrap_or(0),
+        2 if depth < DEPTH => {
+            let handle = go(child);
+            for _ in 0..rng.below(4) {
+                gorust::yield_now().await;
+            }
+            handle.abort();
+            return handle.await.unwrap_or(0);
+        }
+        3 if depth < DEPTH => {
+            let _ends = go(child).abort_on_drop();
+            sleep(Duration::from_micros(rng.below(300).into())).await;
+        }
+        // Rarely, since each is reported.
+        4 if rng.below(100) == 0 => drop(go(async { panic!("one of the soak's panics") })),
+        5 if rng.below(100) == 0 => {
+            let panicked = go(async { panic!("another of the soak's panics") }).await;
+            assert!(panicked.is_err(), "a panic is seen, or the runtime is over");
+        }
+        6 => pause(Duration::from_micros(rng.below(500).into())),
+        7 => return gorust::block_on(async { go(async { 7 }).await.unwrap_or(0) }),
+        8 => sleep(Duration::from_micros(rng.below(1_000).into())).await,
+        9 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.rx.recv()).await),
+        10 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.tx.send(1)).await),
+        11 => {
+            let handle = Handle::current();
+            let live = Arc::clone(&world.live);
+            let tally = Tally::new(&live);
+            // A plain thread spawns, perhaps too late.
+            std::thread::spawn(move || drop(handle.spawn(async move { drop(tally) })));
+        }
+        12 if depth == 0 && rng.below(50) == 0 => {
+            // A runtime that ends inside a goroutine of another.
+            let inner = Runtime::new().expect("a runtime");
+            let tally = Tally::new(&world.live);
+            drop(inner.spawn(async move {
+                let _tally = tally;
+                std::future::pending::<()>().await;
+            }));
+            gorust::yield_now().await;
+            drop(inner);
+        }
+        _ => {}
+    }
+    0
+}
+
+/// One runtime's life.
+fn life(workers: usize, rng: &Rng, live: &Arc<AtomicUsize>) {
+    let runtime = Builder::new()
+        .workers(workers)
+        .panic_policy(PanicPolicy::Isolate)
+        .seed(rng.next_u64())
+        .build()
+        .expect("a runtime");
+    let (tx, rx) = chan(rng.below(3) as usize);
+    let world = World { live: Arc::clone(live), over: Arc::default(), tx, rx };
+    for _ in 0..ROOTS {
+        drop(runtime.spawn(wander(world.clone(), rng.next_u64(), 0)));
+    }
+    pause(Duration::from_millis(u64::from(rng.below(60))));
+    match rng.below(3) {
+        0 => drop(runtime),
+        1 => {
+            // Inside one of its own goroutines.
+            let handle = runtime.handle();
+            drop(handle.spawn(async move { drop(runtime) }));
+        }
+        _ => {
+            world.over.store(true, Ordering::Relaxed);
+            pause(Duration::from_millis(u64::from(rng.below(5))));
+            drop(runtime);
+        }
+    }
+    // Those that are inside a poll are dropped when it is over.
+    world.over.store(true, Ordering::Relaxed);
+}
+
+#[test]
+fn runtimes_come_and_go() {
+    watch();
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let is_ours = info.payload_as_str().is_some_and(|text| text.contains("the soak's panics"));
+        if !is_ours {
+            default_hook(info);
+        }
+    }));
+    let live = Arc::new(AtomicUsize::new(0));
+    let rng = Rng::new(1);
+    let (start, length) = (now(), length());
+    let mut lives = 0;
+    let mut at_two_minutes = None;
+    for (index, workers) in [1, 2, 8].into_iter().enumerate() {
+        while now() - start < length * (index as u32 + 1) / 3 {
+            life(workers, &rng, &live);
+            lives += 1;
+            step();
+            if at_two_minutes.is_none() && now() - start > Duration::from_secs(120) {
+                at_two_minutes = resident_bytes();
+            }
+        }
+    }
+    // A minute, or the watchdog.
+    while live.load(Ordering::Acquire) > 0 {
+        pause(Duration::from_millis(1));
+    }
+    println!("{lives} runtimes, {} steps, no future left", super::STEPS.load(Ordering::Relaxed));
+    if let (Some(before), Some(after)) = (at_two_minutes, resident_bytes()) {
+        println!("resident after two minutes {before}, in the end {after} bytes");
+        assert!(after < before + before / 20, "memory has grown by more than 5 %");
+    }
+}
