@@ -48,7 +48,7 @@ fn a_ping_pong_leaves_the_second_worker_asleep() {
     let _alone = alone();
     let (one, two) = (taken(&runtime(1), ping_pong), taken(&runtime(2), ping_pong));
     println!("{ROUND_TRIPS} round trips: 1 worker {one:?}, 2 workers {two:?}");
-    assert!(two.notifies <= ROUND_TRIPS / 200, "{two:?}");
+    assert!(two.notifies <= ROUND_TRIPS / 1_000, "{two:?}");
     // A wake of the other worker is two switches at least. Those that remain are the kernel's, on a machine that others
     // use too: with the second worker woken at each step there are tens of thousands.
     assert!(two.switches <= one.switches + ROUND_TRIPS / 20, "1 worker {one:?}, 2 workers {two:?}");
@@ -57,7 +57,7 @@ fn a_ping_pong_leaves_the_second_worker_asleep() {
 #[test]
 fn a_chain_of_spawns_leaves_the_second_worker_asleep() {
     let _alone = alone();
-    const LENGTH: u64 = 20_000;
+    const LENGTH: u64 = 100_000;
     fn link(left: u64, last: chan::Sender<()>) {
         go(async move {
             match left {
@@ -72,6 +72,6 @@ fn a_chain_of_spawns_leaves_the_second_worker_asleep() {
         assert_eq!(at_the_end.recv().await, Some(()));
     });
     println!("a chain of {LENGTH} spawns on 2 workers: {two:?}");
-    assert!(two.notifies <= LENGTH / 200, "{two:?}");
-    assert!(two.switches <= LENGTH / 20, "{two:?}");
+    assert!(two.notifies <= LENGTH / 5_000, "{two:?}");
+    assert!(two.switches <= LENGTH / 100, "{two:?}");
 }
