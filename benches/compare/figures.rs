@@ -73,9 +73,14 @@ impl Table {
         if self.load.higher_is_better { b / a } else { a / b }
     }
 
+    /// The line's cost as a fraction of another's.
+    pub(crate) fn of(&self, line: &Line, other: &Line) -> f64 {
+        self.cost(line.value, other.value)
+    }
+
     /// The line's cost as a fraction of tokio's.
     pub(crate) fn of_tokio(&self, line: &Line) -> Option<f64> {
-        Some(self.cost(line.value, self.line("tokio")?.value))
+        Some(self.of(line, self.line("tokio")?))
     }
 
     /// The line's cost as a fraction of the best *other* contender's: below 1, it leads.

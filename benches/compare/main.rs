@@ -10,6 +10,7 @@ mod machine;
 mod markdown;
 mod options;
 mod peers;
+mod picture;
 mod run;
 mod text;
 
@@ -55,6 +56,9 @@ fn compare(options: &Options) -> Result<(), String> {
     }
     if let Some(path) = &options.markdown {
         write(path, &markdown::page(&run))?;
+    }
+    if let Some(path) = &options.svg {
+        write(path, &picture::svg(&run)?)?;
     }
     match run.failures.len() {
         0 => Ok(()),

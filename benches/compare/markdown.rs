@@ -38,7 +38,7 @@ fn head(run: &Run, tables: &[Table]) -> String {
 This page is generated; nobody types a number into it. To make it again, on your machine:
 
 ```sh
-cargo run --release -p gorust-benches --bin compare -- --markdown docs/benchmarks.md
+cargo run --release -p gorust-benches --bin compare -- --markdown docs/benchmarks.md --svg docs/benchmarks.svg
 ```
 
 Go takes part where a toolchain is found (`$GO`, or `go` on the path). `--help` lists what else there is.

@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) build: bool,
     pub(crate) json: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
     /// A file written by `json`, to be shown instead of measuring.
     pub(crate) from: Option<PathBuf>,
 }
@@ -44,6 +45,7 @@ usage: compare [options]
   --no-build        take the peers' programs as they are
   --json FILE       write all samples
   --markdown FILE   write the page
+  --svg FILE        draw the picture
   --from FILE       show samples written by --json; nothing is run
   --list            print the loads
   --help            print this
@@ -63,6 +65,7 @@ impl Request {
             build: true,
             json: None,
             markdown: None,
+            svg: None,
             from: None,
         };
         while let Some(arg) = args.next() {
@@ -77,6 +80,7 @@ impl Request {
                 "--no-build" => options.build = false,
                 "--json" => options.json = Some(value()?.into()),
                 "--markdown" => options.markdown = Some(value()?.into()),
+                "--svg" => options.svg = Some(value()?.into()),
                 "--from" => options.from = Some(value()?.into()),
                 "--list" => return Ok(Self::Print(list())),
                 "--help" => return Ok(Self::Print(HELP.to_owned())),

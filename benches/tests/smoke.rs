@@ -59,6 +59,20 @@ fn channels_of_other_crates_run() {
 }
 
 #[test]
+fn a_picture_is_drawn_from_samples() {
+    let [json, svg] = ["drawn.json", "drawn.svg"].map(scratch);
+    let [json_path, svg_path] = [&json, &svg].map(|path| path.to_str().unwrap());
+    let args = ["--loads", "spawn_join,fork", "--peers", "gorust,tokio", "--rounds", "1"];
+    compare(&[&args[..], &["--json", json_path]].concat());
+    compare(&["--from", json_path, "--svg", svg_path]);
+    let picture = fs::read_to_string(svg).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.trim_end().ends_with("</svg>"), "{picture}");
+    // One circle for tokio in each row, and one in the legend.
+    assert_eq!(picture.matches("<circle ").count(), 3, "{picture}");
+    assert!(picture.contains("spawn+join, waves of 1,000 from a task"), "{picture}");
+}
+
+#[test]
 fn a_page_is_made_again_from_its_samples() {
     let [json, first, second] = ["samples.json", "first.md", "second.md"].map(scratch);
     let [json_path, first_path, second_path] = [&json, &first, &second].map(|path| path.to_str().unwrap());
