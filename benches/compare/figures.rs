@@ -21,6 +21,8 @@ pub(crate) struct Line {
     pub(crate) value: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+    /// The figure of each round.
+    pub(crate) rounds: Vec<f64>,
     pub(crate) cpu_s: f64,
     pub(crate) cpus: f64,
     pub(crate) switches: f64,
@@ -41,7 +43,7 @@ pub(crate) enum Standing {
 }
 
 /// A lead below this is noise.
-const NOISE: f64 = 0.05;
+pub(crate) const NOISE: f64 = 0.05;
 
 /// Peers whose figures are shown but who set no goal and no floor, and why.
 pub(crate) const REFERENCES: [(&str, &str); 3] = [
@@ -83,13 +85,24 @@ impl Table {
         Some(self.of(line, self.line("tokio")?))
     }
 
-    /// The line's cost as a fraction of the best *other* contender's: below 1, it leads.
-    pub(crate) fn of_best_other(&self, line: &Line) -> Option<f64> {
+    /// The best contender other than this one.
+    fn best_other(&self, line: &Line) -> Option<&Line> {
         self.lines
             .iter()
             .filter(|other| other.peer != line.peer && contends(&other.peer))
-            .map(|other| self.cost(line.value, other.value))
-            .max_by(f64::total_cmp)
+            .max_by(|a, b| self.of(line, a).total_cmp(&self.of(line, b)))
+    }
+
+    /// The line's cost as a fraction of the best *other* contender's: below 1, it leads.
+    pub(crate) fn of_best_other(&self, line: &Line) -> Option<f64> {
+        Some(self.of(line, self.best_other(line)?))
+    }
+
+    /// The smallest and the largest such fraction of one round, in which the two ran one after the other.
+    pub(crate) fn spread_of_best_other(&self, line: &Line) -> Option<(f64, f64)> {
+        let rounds = line.rounds.iter().zip(&self.best_other(line)?.rounds);
+        let fractions: Vec<f64> = rounds.map(|(own, best)| self.cost(*own, *best)).collect();
+        Some(spread(&fractions))
     }
 
     /// Whether gorust meets its goal; `None` where there is no gorust, or nobody to compare with.
@@ -136,6 +149,7 @@ impl Line {
             value: median(&values),
             min,
             max,
+            rounds: values,
             cpu_s: median(&all(|sample| sample.cpu_s)),
             cpus: median(&all(Sample::cpus)),
             switches: median(&all(|sample| sample.switches() as f64)),
@@ -166,12 +180,12 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::machine::Machine;
     use gorust_benches::catalog;
 
-    fn run(load: &str, figures: &[(&str, &[f64])]) -> Run {
+    pub(crate) fn run(load: &str, figures: &[(&str, &[f64])]) -> Run {
         let sample = |peer: &str, value: f64| Sample {
             load: load.to_owned(),
             peer: peer.to_owned(),
@@ -210,8 +224,16 @@ mod tests {
         assert_eq!(own.extra, [("p99_us".to_owned(), 120.0)]);
         assert_eq!(table.of_tokio(own), Some(0.2));
         assert_eq!(table.of_best_other(own), Some(0.5));
+        assert_eq!(table.spread_of_best_other(own), Some((0.5, 0.5)), "of the one round both have");
         assert_eq!(table.of_best_other(table.line("smol").unwrap()), Some(2.0));
         assert_eq!(table.standing(), Some(Standing::Goal));
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round() {
+        let table = table("spawn_join", &[("gorust", &[50.0, 60.0, 90.0]), ("smol", &[100.0, 110.0, 200.0])]);
+        let own = table.line("gorust").unwrap();
+        assert_eq!(table.spread_of_best_other(own), Some((0.45, 60.0 / 110.0)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the driver measures nothing by itself; it watches processes")]
 
+mod against;
 mod figures;
 mod machine;
 mod markdown;
@@ -40,8 +41,7 @@ fn main() {
 fn compare(options: &Options) -> Result<(), String> {
     let run = match &options.from {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-            let run: Run = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+            let run = read(path)?;
             options.loads.iter().filter(|load| run.has(load)).for_each(|load| {
                 print!("{}", text::block(&Table::new(load, &run)));
             });
@@ -60,6 +60,9 @@ fn compare(options: &Options) -> Result<(), String> {
     if let Some(path) = &options.svg {
         write(path, &picture::svg(&run)?)?;
     }
+    if let Some(path) = &options.against {
+        println!("{}", against::report(&read(path)?, &run));
+    }
     match run.failures.len() {
         0 => Ok(()),
         count => Err(format!("{count} of the runs failed:\n  {}", run.failures.join("\n  "))),
@@ -75,6 +78,9 @@ fn measure(options: &Options) -> Result<Run, String> {
     let loads: Vec<&Load> =
         options.loads.iter().copied().filter(|load| processes.iter().any(|p| p.has(load))).collect();
     let total: usize = loads.iter().map(|load| options.rounds * who_runs(load, &processes).count()).sum();
+    if options.rounds < 5 {
+        eprintln!("fewer than 5 rounds: their spread tells little");
+    }
     let mut progress = Progress { done: 0, total, terminal: std::io::stderr().is_terminal() };
     for load in loads {
         // A peer that failed once is not asked again: it would most likely wait for the timeout in every round.
@@ -104,6 +110,11 @@ fn measure(options: &Options) -> Result<Run, String> {
 
 fn who_runs<'a>(load: &'a Load, processes: &'a [Process]) -> impl Iterator<Item = &'a Process> {
     processes.iter().filter(|process| process.has(load))
+}
+
+fn read(path: &Path) -> Result<Run, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -58,8 +58,10 @@ Go takes part where a toolchain is found (`$GO`, or `go` on the path). `--help` 
 
 Each cell is the median of the rounds; every round starts a new process for each peer, one after the other. All Rust
 peers are built with the same flags and use the system's allocator. *Of best* is gorust's cost as a fraction of the best
-other peer's in this run: below 1, gorust is ahead of all. Only ratios within one run mean something: times drift from
-hour to hour and from machine to machine.
+other peer's in this run: below 1, gorust is ahead of all. Beside it stands its *spread*: the smallest and the largest
+fraction of one round; that of each figure, further below, is min..max of the rounds too. Less than 5 % is noise.
+Only ratios within one run mean something: times drift from hour to hour and from machine to machine. Whether a second
+run finds the same is said by `--json FIRST`, and then `--against FIRST`.
 ",
         date = machine.date,
         processor = machine.processor,
@@ -110,10 +112,10 @@ fn overview(run: &Run, tables: &[&Table]) -> String {
     peers.iter().for_each(|peer| {
         let _ = write!(out, " {peer} |");
     });
-    out.push_str(if with_gorust { " of best | goal | |\n" } else { "\n" });
+    out.push_str(if with_gorust { " of best | spread | goal | |\n" } else { "\n" });
     out.push_str("|---|---|");
     peers.iter().for_each(|_| out.push_str("--:|"));
-    out.push_str(if with_gorust { "--:|---|---|\n" } else { "\n" });
+    out.push_str(if with_gorust { "--:|--:|---|---|\n" } else { "\n" });
     for table in tables {
         let _ = write!(out, "| {} | {} |", table.load.title, table.load.unit);
         for peer in &peers {
@@ -121,10 +123,13 @@ fn overview(run: &Run, tables: &[&Table]) -> String {
             let _ = write!(out, " {cell} |");
         }
         if with_gorust {
-            let ratio = table.line("gorust").and_then(|own| table.of_best_other(own));
+            let own = table.line("gorust");
+            let ratio = own.and_then(|own| table.of_best_other(own));
             let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+            let spread = own.and_then(|own| table.spread_of_best_other(own));
+            let spread = spread.map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.2}..{high:.2}"));
             let standing = table.standing().map_or("-", text::words);
-            let _ = write!(out, " {ratio} | {} | {standing} |", table.goal());
+            let _ = write!(out, " {ratio} | {spread} | {} | {standing} |", table.goal());
         }
         out.push('\n');
     }
@@ -143,7 +148,7 @@ fn details(table: &Table) -> String {
     out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|---|\n");
     for line in &table.lines {
         let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
-        let Line { peer, value, min, max, cpu_s, cpus, switches, peak_mib, extra } = line;
+        let Line { peer, value, min, max, cpu_s, cpus, switches, peak_mib, extra, .. } = line;
         let extra: Vec<String> = extra.iter().map(|(name, v)| format!("{name} {}", number(*v))).collect();
         let _ = writeln!(
             out,

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
     /// A file written by `json`, to be shown instead of measuring.
     pub(crate) from: Option<PathBuf>,
+    /// A file written by `json`, whose spread this run's medians are held against.
+    pub(crate) against: Option<PathBuf>,
 }
 
 const HELP: &str = "\
@@ -47,6 +49,7 @@ usage: compare [options]
   --markdown FILE   write the page
   --svg FILE        draw the picture
   --from FILE       show samples written by --json; nothing is run
+  --against FILE    say row by row whether the medians lie within the spread that FILE states
   --list            print the loads
   --help            print this
 
@@ -67,6 +70,7 @@ impl Request {
             markdown: None,
             svg: None,
             from: None,
+            against: None,
         };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -82,6 +86,7 @@ impl Request {
                 "--markdown" => options.markdown = Some(value()?.into()),
                 "--svg" => options.svg = Some(value()?.into()),
                 "--from" => options.from = Some(value()?.into()),
+                "--against" => options.against = Some(value()?.into()),
                 "--list" => return Ok(Self::Print(list())),
                 "--help" => return Ok(Self::Print(HELP.to_owned())),
                 _ => return Err(format!("unknown argument `{arg}`; --help lists what there is")),

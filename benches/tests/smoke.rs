@@ -79,7 +79,8 @@ fn a_page_is_made_again_from_its_samples() {
     let args = ["--loads", "spawn_join,fork", "--peers", "tokio,smol", "--rounds", "2"];
     let text = compare(&[&args[..], &["--json", json_path, "--markdown", first_path]].concat());
     assert!(text.contains("[spawn_join, ns]") && text.contains("[fork, ms]"), "{text}");
-    compare(&["--from", json_path, "--markdown", second_path]);
+    let text = compare(&["--from", json_path, "--markdown", second_path, "--against", json_path]);
+    assert!(text.ends_with("0 of 0 ratios and 4 of 4 figures lie within the spread stated.\n"), "{text}");
     let page = fs::read_to_string(first).unwrap();
     assert!(page.contains("### spawn+join, waves of 1,000 from a task"), "{page}");
     assert!(page.contains("| tokio |") && page.contains("| smol |"), "{page}");
