@@ -1,6 +1,10 @@
 package main
 
-import "sync"
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
 
 var channelRows = []row{
 	{"chan_0", "ns", func(c config) report { return pass(c, 0, 1, 1, 2_000_000) }},
@@ -10,6 +14,7 @@ var channelRows = []row{
 	{"chan_128_4to4", "ns", func(c config) report { return pass(c, 128, 4, 4, 6_000_000) }},
 	{"ring_1", "ns", func(c config) report { return ring(c, 1) }},
 	{"ring_0", "ns", func(c config) report { return ring(c, 0) }},
+	{"pinball", "ns", pinball},
 	{"select_2_128", "ns", func(c config) report { return selectOver(c, 2, 128, 4_000_000, sumOf2) }},
 	{"select_2_1", "ns", func(c config) report { return selectOver(c, 2, 1, 2_000_000, sumOf2) }},
 	{"select_8", "ns", func(c config) report { return selectOver(c, 8, 128, 4_000_000, sumOf8) }},
@@ -88,6 +93,54 @@ func ring(c config, capacity int) report {
 	first <- hops
 	<-cameHome
 	return m.stop().nsEach(hops)
+}
+
+// pinball lets tokens bounce in complete graphs: who has one sends it to any other node.
+func pinball(c config) report {
+	const graphs, nodes, tokens = 8, 13, 4
+	// Room for all tokens: no send waits.
+	const capacity = 16
+	var left atomic.Int64
+	allAtRest := oneshot[struct{}]()
+	graph := func(number int) []chan int {
+		all := make([]chan int, nodes)
+		for i := range all {
+			all[i] = make(chan int, capacity)
+		}
+		for i, receiver := range all {
+			others := slices.Concat(all[:i], all[i+1:])
+			random := uint64(number*nodes + i)
+			go func() {
+				for hops := range receiver {
+					if hops > 0 {
+						random = random*6_364_136_223_846_793_005 + 1_442_695_040_888_963_407
+						others[(random>>33)%uint64(len(others))] <- hops - 1
+					} else if left.Add(-1) == 0 {
+						allAtRest <- struct{}{}
+					}
+				}
+			}()
+		}
+		return all
+	}
+	all := make([][]chan int, graphs)
+	for i := range all {
+		all[i] = graph(i)
+	}
+	play := func(hops int) {
+		left.Store(graphs * tokens)
+		for _, graph := range all {
+			for _, node := range graph[:tokens] {
+				node <- hops
+			}
+		}
+		<-allAtRest
+	}
+	hops := c.count(2_000_000 / (graphs * tokens))
+	play((hops + 9) / 10)
+	m := startMeter()
+	play(hops)
+	return m.stop().nsEach(graphs * tokens * hops)
 }
 
 func selectOver(c config, n, capacity, messages int, sum func(chs []chan uint64, count int) uint64) report {

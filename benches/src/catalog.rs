@@ -246,6 +246,14 @@ pub const LOADS: &[Load] = &[
     ),
     row(
         Channels,
+        "pinball",
+        "ns",
+        Goal::None,
+        "pinball: tokens in complete graphs of 13, per hop",
+        "8 graphs of 13 nodes, 4 tokens each, capacity 16: who receives a token sends it to a random other node of its graph; 2M hops.",
+    ),
+    row(
+        Channels,
         "select_2_128",
         "ns",
         OfBest(0.55),
@@ -390,6 +398,14 @@ pub const LOADS: &[Load] = &[
         AtMost(1_500.0),
         "trivial blocking job",
         "100,000 empty jobs handed to the blocking pool in waves of 100.",
+    ),
+    row(
+        Io,
+        "blocking_in_place",
+        "ns",
+        AtMost(50.0),
+        "a blocking section in place",
+        "A task declares an empty section as blocking and runs it where it is, 200,000 times (tokio: `block_in_place`). Nothing blocks: it is the price of saying so.",
     ),
     row(
         Io,

@@ -169,6 +169,12 @@ pub trait Offload: Peer {
     fn offload<F: FnOnce() -> u64 + Send + 'static>(job: F) -> Self::Job;
 }
 
+/// Blocking sections that run where they are.
+pub trait InPlace: Peer {
+    /// Says that the section may block, and runs it. Called from a task.
+    fn in_place(section: impl FnOnce() -> u64) -> u64;
+}
+
 /// A bounded channel of numbers. Apart from [`Peer`], because some channels run on any runtime.
 pub trait Chan: Send + Sync + 'static {
     /// The sending half.

@@ -4,7 +4,7 @@ mod runtime;
 
 use gorust_benches::{
     loads::{blocking, channels, io, memory, scheduling, time},
-    peer::{Chan, Clock, Contexts, Event, Group, Lock, Net, Offload, Select, Unbounded},
+    peer::{Chan, Clock, Contexts, Event, Group, InPlace, Lock, Net, Offload, Select, Unbounded},
     process,
 };
 use runtime::{Joined, Tokio};
@@ -35,6 +35,7 @@ fn main() {
         ("context_tree", scheduling::context_tree::<Tokio> as _),
         ("parked_bytes", memory::parked_bytes::<Tokio> as _),
         ("blocking_job", blocking::blocking_job::<Tokio> as _),
+        ("blocking_in_place", blocking::blocking_in_place::<Tokio> as _),
         ("chan_unbounded_4to1", channels::chan_unbounded_4to1::<Tokio, Mpsc> as _),
     ]);
     process::run("tokio", &rows, std::env::args().skip(1));
@@ -164,6 +165,12 @@ impl Offload for Tokio {
 
     fn offload<F: FnOnce() -> u64 + Send + 'static>(job: F) -> Joined<u64> {
         Joined(tokio::task::spawn_blocking(job))
+    }
+}
+
+impl InPlace for Tokio {
+    fn in_place(section: impl FnOnce() -> u64) -> u64 {
+        tokio::task::block_in_place(section)
     }
 }
 

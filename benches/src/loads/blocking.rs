@@ -4,7 +4,7 @@
 use super::time::{spin, ticks};
 use crate::{
     meter::{Meter, Report},
-    peer::{Clock, Offload, Peer},
+    peer::{Clock, InPlace, Offload, Peer},
     process::{Config, Row},
     stats::percentile,
 };
@@ -75,6 +75,24 @@ pub fn blocking_job<P: Offload>(config: Config) -> Report {
         let meter = Meter::start();
         waves::<P>(count).await;
         meter.stop().ns_each(count * WAVE)
+    })
+}
+
+/// The row of a peer whose tasks may block where they are, if they say so.
+pub fn blocking_in_place<P: InPlace>(config: Config) -> Report {
+    fn sections<P: InPlace>(count: u64) {
+        let mut sum = 0;
+        for i in 0..count {
+            sum += P::in_place(|| black_box(i));
+        }
+        assert_eq!(sum, count * (count - 1) / 2);
+    }
+    let count = config.count(200_000);
+    P::start(config.workers).run(async move {
+        sections::<P>(count.div_ceil(10) as u64);
+        let meter = Meter::start();
+        sections::<P>(count as u64);
+        meter.stop().ns_each(count)
     })
 }
 

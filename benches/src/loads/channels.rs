@@ -1,6 +1,6 @@
 //! Channels, select and locks. The channel is a type of its own beside the peer: some run on any runtime.
 
-use super::Latch;
+use super::{Latch, Lcg};
 use crate::{
     meter::{Meter, Report},
     peer::{Chan, Lock, Mpmc, Peer, Rendezvous, Select, SelectDefault, Unbounded},
@@ -15,6 +15,7 @@ pub fn rows<P: Peer, C: Chan>() -> Vec<Row> {
         ("chan_128", |config| pass::<P, C>(config, 128, 1, 6_000_000)),
         ("chan_128_4to1", |config| pass::<P, C>(config, 128, 4, 6_000_000)),
         ("ring_1", |config| ring::<P, C>(config, 1)),
+        ("pinball", pinball::<P, C>),
     ]
 }
 
@@ -172,6 +173,51 @@ fn ring<P: Peer, C: Chan>(config: Config, capacity: usize) -> Report {
         C::send(&first, hops as u64).await;
         P::caught(came_home).await;
         meter.stop().ns_each(hops)
+    })
+}
+
+/// Tokens bounce in complete graphs: who has one sends it to any other node.
+fn pinball<P: Peer, C: Chan>(config: Config) -> Report {
+    const GRAPHS: usize = 8;
+    const NODES: usize = 13;
+    const TOKENS: usize = 4;
+    /// Room for all tokens: no send waits.
+    const CAPACITY: usize = 16;
+    /// A graph, by the ways into its nodes.
+    fn graph<P: Peer, C: Chan>(number: usize, latch: &'static Latch<P>) -> Vec<C::Sender> {
+        let (nodes, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| C::bounded(CAPACITY)).unzip();
+        for (i, mut receiver) in receivers.into_iter().enumerate() {
+            let others: Vec<_> = [&nodes[..i], &nodes[i + 1..]].concat();
+            let mut random = Lcg((number * NODES + i) as u64);
+            // A token counts its hops down; where it arrives at zero it stays.
+            P::detach(async move {
+                while let Some(left) = C::recv(&mut receiver).await {
+                    match left {
+                        0 => latch.done(),
+                        _ => C::send(&others[random.next() as usize % others.len()], left - 1).await,
+                    }
+                }
+            });
+        }
+        nodes
+    }
+    async fn play<P: Peer, C: Chan>(graphs: &[Vec<C::Sender>], latch: &'static Latch<P>, hops: usize) {
+        let all_at_rest = latch.arm(GRAPHS * TOKENS);
+        for nodes in graphs {
+            for node in &nodes[..TOKENS] {
+                C::send(node, hops as u64).await;
+            }
+        }
+        P::caught(all_at_rest).await;
+    }
+    let hops = config.count(2_000_000 / (GRAPHS * TOKENS));
+    P::start(config.workers).run(async move {
+        let latch = Latch::<P>::new();
+        let graphs: Vec<_> = (0..GRAPHS).map(|number| graph::<P, C>(number, latch)).collect();
+        play::<P, C>(&graphs, latch, hops.div_ceil(10)).await;
+        let meter = Meter::start();
+        play::<P, C>(&graphs, latch, hops).await;
+        meter.stop().ns_each(GRAPHS * TOKENS * hops)
     })
 }
 
