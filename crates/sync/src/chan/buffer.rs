@@ -2,15 +2,16 @@
 //! are in `ring.rs`; when a value comes in and goes out, in `core.rs`.
 
 use super::ring::Ring;
+use gorust_primitives::shim::MODELLED;
 use std::collections::VecDeque;
 
 /// The first ring of an unbounded channel takes this many bytes, or one value; each further one twice as many
 /// until they are full-sized.
-const FIRST_BYTES: usize = 128;
+const FIRST_BYTES: usize = if MODELLED { 1 } else { 128 };
 /// What a full-sized ring takes: a page, or a few values if they are large. Less would allocate often, more would
 /// keep memory that is not needed.
-const FULL_BYTES: usize = 4_096;
-const FULL_LEN_AT_LEAST: usize = 8;
+const FULL_BYTES: usize = if MODELLED { 1 } else { 4_096 };
+const FULL_LEN_AT_LEAST: usize = if MODELLED { 2 } else { 8 };
 
 /// The values in a channel, oldest first.
 ///

@@ -202,7 +202,9 @@ impl<T> Chan<T> {
 
     /// Closes the channel because no receiver is left, and drops what is in it.
     pub(super) fn hang_up(&self) {
-        self.close();
+        if !mutant("chan.hang_up_before_the_close") {
+            self.close();
+        }
         let mut values = Vec::new();
         loop {
             // Nothing is sent any more, so there is room for what will be found.
@@ -548,6 +550,10 @@ pub(super) fn count_up_unless_zero(handles: &AtomicU32) -> bool {
     // Ordering: Relaxed, as in `count_up`; what the channel holds is read under its lock.
     let mut before = handles.load(Ordering::Relaxed);
     while before != 0 {
+        if mutant("chan.upgrade_in_two_steps") {
+            handles.store(before + 1, Ordering::Relaxed);
+            return true;
+        }
         if before > u32::MAX / 2 {
             std::process::abort();
         }

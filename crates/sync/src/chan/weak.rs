@@ -44,7 +44,7 @@ macro_rules! weak {
             pub fn upgrade(&self) -> Option<$handle<T>> {
                 let chan = self.chan.upgrade()?;
                 let counted = count_up_unless_zero(count::$count(&chan));
-                counted.then_some($handle { chan })
+                counted.then(|| $handle { chan })
             }
         }
 

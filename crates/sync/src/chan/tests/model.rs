@@ -2,13 +2,13 @@
 //! channel, and nobody sleeps over what would wake it.
 
 use crate::{
-    chan::{Receiver, Sender, chan as make},
+    chan::{Closed, OneSender, Receiver, Sender, chan as make, oneshot, unbounded},
     testing::{Fragile, block_on},
 };
-use gorust_primitives::shim::{model, mutant_is_caught, thread};
+use gorust_primitives::shim::{Arc, model, mutant_is_caught, thread};
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
@@ -96,7 +96,6 @@ fn last_receiver() {
 /// Two streams wait; one is dropped once it was woken, or before. The other one gets the value.
 fn stream_dropped() {
     use futures_core::Stream;
-    use std::pin::Pin;
     let (tx, rx) = chan(1);
     // A close would wake everybody.
     let _open = Fragile::new(tx.clone());
@@ -115,6 +114,145 @@ fn stream_dropped() {
     }));
     assert_eq!(received, Some(Box::new(1)));
     assert!(sender.join().unwrap());
+}
+
+/// Two receivers are dropped after their first poll, while two values are sent: both are received, and in order if
+/// they came back.
+fn two_grants_come_back() {
+    let (tx, rx) = chan(2);
+    let sender = thread::spawn(move || {
+        assert!(tx.try_send(Box::new(1)).is_ok());
+        assert!(tx.try_send(Box::new(2)).is_ok());
+    });
+    let mut first = Box::pin(rx.recv());
+    let mut second = Box::pin(rx.recv());
+    let mut cx = Context::from_waker(Waker::noop());
+    let polls = [first.as_mut().poll(&mut cx), second.as_mut().poll(&mut cx)];
+    drop(first);
+    drop(second);
+    // The second one may have looked when the first value was already granted to the first.
+    let overtaken = matches!(polls, [Poll::Pending, Poll::Ready(_)]);
+    let mut received: Vec<_> = polls.into_iter().filter_map(ready).flatten().collect();
+    sender.join().unwrap();
+    received.extend(std::iter::from_fn(|| block_on(rx.recv())));
+    if overtaken {
+        received.reverse();
+    }
+    assert_eq!(received, [Box::new(1), Box::new(2)]);
+}
+
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// The channel is closed, and a receiver dropped, while one sends: the value is received or given back.
+fn closed_and_dropped() {
+    let (tx, rx) = chan(1);
+    let closer = tx.clone();
+    let sender = thread::spawn(move || block_on(tx.send(Box::new(1))).is_ok());
+    let closer = thread::spawn(move || closer.close());
+    let polled = pin!(rx.recv()).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(closer.join().unwrap());
+    let was_sent = sender.join().unwrap();
+    let received = ready(polled).flatten().or_else(|| block_on(rx.recv()));
+    assert_eq!(received.is_some(), was_sent);
+}
+
+/// The last receiver goes while one sends into the buffer: the value is given back or dropped, not kept.
+fn hung_up() {
+    let value = Arc::new(());
+    let (tx, rx) = make(1);
+    let (tx, sent) = (Fragile::new(tx), Arc::clone(&value));
+    let receiver = thread::spawn(move || drop(rx));
+    drop(tx.try_send(sent));
+    receiver.join().unwrap();
+    assert_eq!(Arc::strong_count(&value), 1, "the value is kept");
+}
+
+/// A weak handle is upgraded while the last sender goes: the channel closes once nobody can send, and not before.
+fn upgraded() {
+    let (tx, rx) = chan(1);
+    let weak = tx.downgrade();
+    let sender = thread::spawn(move || drop(tx));
+    let sent = weak.upgrade().is_some_and(|tx| block_on(tx.send(Box::new(1))).is_ok());
+    assert_eq!(block_on(rx.recv()).is_some(), sent);
+    assert_eq!(block_on(rx.recv()), None);
+    sender.join().unwrap();
+    assert_eq!(rx.sender_count(), 0);
+}
+
+/// An unbounded channel grows, and is drained meanwhile.
+fn grows() {
+    let (tx, rx) = unbounded();
+    let rx = Fragile::new(rx);
+    let sender = thread::spawn(move || (0..5).for_each(|n| assert!(tx.try_send(Box::new(n)).is_ok())));
+    for n in 0..5 {
+        assert_eq!(block_on(rx.recv()), Some(Box::new(n)));
+    }
+    sender.join().unwrap();
+}
+
+/// A oneshot's ends meet, whoever comes first.
+fn one_meets() {
+    let (tx, rx) = oneshot();
+    let sender = thread::spawn(move || tx.send(Box::new(1)).is_ok());
+    assert_eq!(block_on(rx), Ok(Box::new(1)));
+    assert!(sender.join().unwrap());
+}
+
+/// The receiver is polled by two tasks in turn while the sender sends: the second one is woken.
+fn one_moves() {
+    let (tx, mut rx) = oneshot();
+    let sender = thread::spawn(move || tx.send(Box::new(1)).is_ok());
+    let first = Pin::new(&mut rx).poll(&mut Context::from_waker(Waker::noop()));
+    let received = ready(first).unwrap_or_else(|| block_on(rx));
+    assert_eq!(received, Ok(Box::new(1)));
+    assert!(sender.join().unwrap());
+}
+
+/// The sender goes without a word while one waits.
+fn one_ends() {
+    let (tx, rx) = oneshot::<Box<u32>>();
+    let sender = thread::spawn(move || drop(tx));
+    assert_eq!(block_on(rx), Err(Closed));
+    sender.join().unwrap();
+}
+
+/// The receiver goes, having waited or not, while one sends: the value comes back or is dropped, once.
+fn one_gives_up(waits: bool) {
+    let value = Arc::new(());
+    let (tx, mut rx) = oneshot();
+    let sent = Arc::clone(&value);
+    let sender = thread::spawn(move || tx.send(sent).is_ok());
+    if waits {
+        drop(Pin::new(&mut rx).poll(&mut Context::from_waker(Waker::noop())));
+    }
+    drop(rx);
+    sender.join().unwrap();
+    assert_eq!(Arc::strong_count(&value), 1, "the value is kept");
+}
+
+/// The sender waits until the receiver is gone.
+fn one_is_closed() {
+    let (tx, rx) = oneshot::<Box<u32>>();
+    let mut tx = Fragile::new(tx);
+    let receiver = thread::spawn(move || drop(rx));
+    block_on(tx.closed());
+    assert!(tx.is_closed());
+    receiver.join().unwrap();
+}
+
+/// The sender no longer waits for the receiver's end when that comes, and sends.
+fn one_stops_waiting() {
+    let (mut tx, rx) = oneshot::<Box<u32>>();
+    let receiver = thread::spawn(move || drop(rx));
+    let poll = |tx: &mut OneSender<_>| pin!(tx.closed()).poll(&mut Context::from_waker(Waker::noop()));
+    let was_closed = poll(&mut tx).is_ready();
+    assert!(tx.send(Box::new(1)).is_err() || !was_closed);
+    receiver.join().unwrap();
 }
 
 #[test]
@@ -168,4 +306,58 @@ fn counting_handles_in_two_steps_is_caught() {
 #[test]
 fn keeping_a_word_to_oneself_is_caught() {
     assert!(mutant_is_caught("chan.stream_word_lost", stream_dropped));
+}
+
+#[test]
+fn grants_that_come_back_keep_their_order() {
+    explore("two grants come back", two_grants_come_back);
+    explore("closed and dropped", closed_and_dropped);
+}
+
+#[test]
+fn nothing_is_kept_in_a_channel_that_is_hung_up() {
+    explore("hung up", hung_up);
+}
+
+#[test]
+fn a_weak_handle_comes_back_or_does_not() {
+    explore("upgraded", upgraded);
+}
+
+#[test]
+fn an_unbounded_channel_grows() {
+    explore("unbounded", grows);
+}
+
+#[test]
+fn a_oneshot_meets_ends_and_is_given_up() {
+    explore("oneshot, meets", one_meets);
+    explore("oneshot, moves", one_moves);
+    explore("oneshot, ends", one_ends);
+    explore("oneshot, gives up", || one_gives_up(false));
+    explore("oneshot, gives up waiting", || one_gives_up(true));
+    explore("oneshot, is closed", one_is_closed);
+    explore("oneshot, stops waiting", one_stops_waiting);
+}
+
+#[test]
+fn a_oneshot_that_waits_without_a_look_is_caught() {
+    assert!(mutant_is_caught("oneshot.wait_without_a_look", one_meets));
+    assert!(mutant_is_caught("oneshot.wait_without_a_look", one_is_closed));
+}
+
+#[test]
+fn a_oneshot_without_order_is_caught() {
+    assert!(mutant_is_caught("oneshot.relaxed", one_meets));
+    assert!(mutant_is_caught("oneshot.relaxed", one_moves));
+}
+
+#[test]
+fn coming_back_to_a_closed_channel_is_caught() {
+    assert!(mutant_is_caught("chan.upgrade_in_two_steps", upgraded));
+}
+
+#[test]
+fn leaving_values_behind_is_caught() {
+    assert!(mutant_is_caught("chan.hang_up_before_the_close", hung_up));
 }
