@@ -12,6 +12,7 @@ use std::{
     cell::Cell,
     fmt,
     panic::Location,
+    ptr::NonNull,
     sync::OnceLock,
     task::{Context, Poll},
 };
@@ -222,11 +223,17 @@ pub const BUDGET: u32 = 128;
 /// No worker loop is running this code, or the forced yield of this poll has been spent.
 const UNLIMITED: u32 = u32::MAX;
 
+/// What one thread writes and another may look at.
+mod watched {
+    // Std's: a thread-local constant cannot be a model checker's, and is part of no protocol.
+    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+}
+
 struct Thread {
-    /// The goroutine being polled here; null outside.
-    record: Cell<*const Record>,
-    /// Leaf operations left in this poll.
-    budget: Cell<u32>,
+    /// The goroutine being polled here; null outside. Written by this thread, read by who watches it.
+    record: watched::AtomicPtr<Record>,
+    /// Leaf operations left in this poll. Written by this thread, and by who watches it, to end its slice.
+    budget: watched::AtomicU32,
     /// The runtime's clock as last read on this thread, in units of [`COARSE_NS`].
     coarse_now: Cell<u32>,
     rng: Rng,
@@ -235,12 +242,98 @@ struct Thread {
 thread_local! {
     static THREAD: Thread = const {
         Thread {
-            record: Cell::new(std::ptr::null()),
-            budget: Cell::new(UNLIMITED),
+            record: watched::AtomicPtr::new(std::ptr::null_mut()),
+            budget: watched::AtomicU32::new(UNLIMITED),
             coarse_now: Cell::new(0),
             rng: Rng::new(0),
         }
     };
+}
+
+impl Thread {
+    #[inline]
+    fn record(&self) -> *const Record {
+        // Ordering: Relaxed, this thread's own store.
+        self.record.load(watched::Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn replace_record(&self, record: *const Record) -> *const Record {
+        let previous = self.record();
+        // Ordering: Relaxed, who watches only compares.
+        self.record.store(record.cast_mut(), watched::Ordering::Relaxed);
+        previous
+    }
+
+    #[inline]
+    fn budget(&self) -> u32 {
+        // Ordering: Relaxed, a number by itself.
+        self.budget.load(watched::Ordering::Relaxed)
+    }
+
+    /// Subtle: a load and a store, not an exchange. What [`Watched::end_slice`] writes in between is lost, and
+    /// written again at the next look.
+    #[inline]
+    fn replace_budget(&self, budget: u32) -> u32 {
+        let previous = self.budget();
+        // Ordering: Relaxed, a number by itself.
+        self.budget.store(budget, watched::Ordering::Relaxed);
+        previous
+    }
+}
+
+/// A thread, as one that watches over it sees it from outside.
+#[derive(Debug)]
+pub struct Watched(NonNull<Thread>);
+
+// SAFETY: of the thread's state only the two atomics are touched.
+unsafe impl Send for Watched {}
+// SAFETY: as above.
+unsafe impl Sync for Watched {}
+
+/// Makes this thread visible to one that watches over it.
+///
+/// # Examples
+///
+/// ```
+/// let watched = gorust_primitives::current::watched();
+/// // SAFETY: this thread has not ended.
+/// assert!(unsafe { watched.record() }.is_null());
+/// ```
+pub fn watched() -> Watched {
+    THREAD.with(|thread| Watched(NonNull::from(thread)))
+}
+
+impl Watched {
+    /// Returns the record of the goroutine that runs there; null if none does. It may be gone by now: the pointer
+    /// is for comparing only.
+    ///
+    /// # Safety
+    ///
+    /// The thread has not ended.
+    pub unsafe fn record(&self) -> *const Record {
+        // SAFETY: the thread lives, as the caller promises, and its state has no destructor.
+        let record = unsafe { &(*self.0.as_ptr()).record };
+        // Ordering: Relaxed, for comparing only.
+        record.load(watched::Ordering::Relaxed)
+    }
+
+    /// Uses up the budget of the goroutine that runs there: its next leaf operation lets others run, as at the end
+    /// of a time slice. It may be missed, if the thread just counts an operation; the caller asks again later.
+    ///
+    /// # Safety
+    ///
+    /// The thread has not ended.
+    pub unsafe fn end_slice(&self) {
+        // SAFETY: the thread lives, as the caller promises, and its state has no destructor.
+        let budget = unsafe { &(*self.0.as_ptr()).budget };
+        // Ordering: Relaxed, a number by itself. An exchange, so that UNLIMITED is never overwritten.
+        let left = budget.load(watched::Ordering::Relaxed);
+        if left != UNLIMITED {
+            // Ordering: Relaxed, as above.
+            let _ = budget.compare_exchange(left, 0, watched::Ordering::Relaxed, watched::Ordering::Relaxed);
+        }
+    }
 }
 
 /// Marks the goroutine being polled on this thread; the previous one comes back when it is dropped.
@@ -260,8 +353,8 @@ pub struct Entered {
 #[inline]
 pub unsafe fn enter(record: *const Record) -> Entered {
     THREAD.with(|thread| Entered {
-        previous: thread.record.replace(record),
-        budget: thread.budget.replace(BUDGET),
+        previous: thread.replace_record(record),
+        budget: thread.replace_budget(BUDGET),
     })
 }
 
@@ -269,8 +362,8 @@ impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
         THREAD.with(|thread| {
-            thread.record.set(self.previous);
-            thread.budget.set(self.budget);
+            thread.replace_record(self.previous);
+            thread.replace_budget(self.budget);
         });
     }
 }
@@ -283,13 +376,15 @@ pub struct Unlimited(u32);
 /// Lifts the budget of this thread; see [`Unlimited`].
 #[inline]
 pub fn unlimited() -> Unlimited {
-    THREAD.with(|thread| Unlimited(thread.budget.replace(UNLIMITED)))
+    THREAD.with(|thread| Unlimited(thread.replace_budget(UNLIMITED)))
 }
 
 impl Drop for Unlimited {
     #[inline]
     fn drop(&mut self) {
-        THREAD.with(|thread| thread.budget.set(self.0));
+        THREAD.with(|thread| {
+            thread.replace_budget(self.0);
+        });
     }
 }
 
@@ -297,7 +392,7 @@ impl Drop for Unlimited {
 #[inline]
 pub fn with_record<R>(f: impl FnOnce(Option<&Record>) -> R) -> R {
     // SAFETY: the pointer is null or was given to `enter`, whose caller keeps the record alive.
-    THREAD.with(|thread| f(unsafe { thread.record.get().as_ref() }))
+    THREAD.with(|thread| f(unsafe { thread.record().as_ref() }))
 }
 
 /// Returns the running goroutine's number; 0 outside a goroutine.
@@ -311,7 +406,7 @@ pub fn id() -> u64 {
 pub fn waits(reason: Reason, at: &'static Location<'static>) {
     THREAD.with(|thread| {
         // SAFETY: as in `with_record`.
-        if let Some(record) = unsafe { thread.record.get().as_ref() } {
+        if let Some(record) = unsafe { thread.record().as_ref() } {
             record.waits(reason, at, thread.coarse_now.get());
         }
     });
@@ -332,15 +427,15 @@ pub fn set_coarse_now(now_ns: u64) {
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     THREAD.with(|thread| {
-        let left = thread.budget.get();
+        let left = thread.budget();
         if left == UNLIMITED {
             return Poll::Ready(());
         }
         if left > 0 {
-            thread.budget.set(left - 1);
+            thread.replace_budget(left - 1);
             return Poll::Ready(());
         }
-        thread.budget.set(UNLIMITED);
+        thread.replace_budget(UNLIMITED);
         cx.waker().wake_by_ref();
         Poll::Pending
     })
@@ -410,6 +505,28 @@ mod tests {
         drop(entered);
         assert_eq!((pending, *wakes.0.lock().unwrap()), (1, 1));
         assert!((0..1_000).all(|_| poll_proceed(&mut cx).is_ready()), "no budget outside a goroutine");
+    }
+
+    #[test]
+    fn a_slice_ended_from_outside_forces_one_pending() {
+        let watched = watched();
+        let mut cx = Context::from_waker(Waker::noop());
+        let record = pin!(Record::new(1, 0, Location::caller(), [0; 3]));
+        // SAFETY: the record outlives the guard, and it is the only guard.
+        let entered = unsafe { enter(&raw const *record) };
+        assert!(poll_proceed(&mut cx).is_ready());
+        // SAFETY: this thread has not ended.
+        assert!(std::ptr::eq(unsafe { watched.record() }, &raw const *record));
+        // SAFETY: as above.
+        unsafe { watched.end_slice() };
+        assert!(poll_proceed(&mut cx).is_pending());
+        // SAFETY: as above.
+        unsafe { watched.end_slice() };
+        assert!((0..1_000).all(|_| poll_proceed(&mut cx).is_ready()), "once a poll");
+        drop(entered);
+        // SAFETY: as above.
+        unsafe { watched.end_slice() };
+        assert!(poll_proceed(&mut cx).is_ready(), "never outside a goroutine");
     }
 
     #[test]
