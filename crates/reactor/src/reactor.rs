@@ -58,6 +58,8 @@ pub struct Reactor {
     closed: AtomicBool,
     /// Threads whose current reactor this is, or will be again.
     entered: AtomicUsize,
+    /// Turns begun. Written by whoever holds the right to poll.
+    turns: AtomicU64,
     /// Written by whoever holds the right to poll.
     polls: AtomicU64,
     notifies: AtomicU64,
@@ -152,6 +154,7 @@ impl Reactor {
             notification: Notification::new(),
             closed: AtomicBool::new(false),
             entered: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
             polls: AtomicU64::new(0),
             notifies: AtomicU64::new(0),
             registrations: AtomicU64::new(0),
@@ -522,6 +525,53 @@ impl Reactor {
         }
     }
 
+    /// Returns how many turns were begun: whoever finds the same number again, and [no thread asleep](Self::is_asleep),
+    /// knows that nobody looks after the reactor. A load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor, Wait};
+    ///
+    /// let reactor = Reactor::open(Clock::Real)?;
+    /// let before = reactor.turns();
+    /// reactor.try_lock().unwrap().turn(Wait::Never, &mut Vec::new())?;
+    /// assert_ne!(reactor.turns(), before);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn turns(&self) -> u64 {
+        // Ordering: Relaxed, a number to compare.
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Whether a thread sleeps in a turn, or is about to, and so will serve whatever happens. A load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor};
+    ///
+    /// assert!(!Reactor::open(Clock::Real)?.is_asleep());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_asleep(&self) -> bool {
+        self.horizon.is_asleep()
+    }
+
+    /// Whether there is nothing to look after: no source is registered, and no timer armed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_reactor::{Clock, Reactor};
+    ///
+    /// assert!(Reactor::open(Clock::Real)?.is_unused());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_unused(&self) -> bool {
+        self.earliest() == NEVER && self.sources.alive() == 0
+    }
+
     pub(crate) fn sources(&self) -> &Table {
         &self.sources
     }
@@ -569,6 +619,8 @@ impl Driver<'_> {
     #[inline]
     pub fn turn(&mut self, wait: Wait, wakers: &mut Vec<Waker>) -> io::Result<()> {
         let reactor = self.reactor;
+        // Ordering: Relaxed, only the thread with the right to poll writes it, and readers only compare.
+        reactor.turns.store(reactor.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         match wait {
             Wait::Never => {
                 if reactor.sources.alive() > 0 || reactor.notification.is_raised() {

@@ -43,6 +43,12 @@ impl Horizon {
         self.sleeps_until.store(AWAKE, Ordering::Relaxed);
     }
 
+    /// Whether the poller sleeps, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        // Ordering: Relaxed, a look that may be late.
+        self.sleeps_until.load(Ordering::Relaxed) != AWAKE
+    }
+
     /// Whether the poller seems to sleep beyond `deadline`: a load and no fence, for a thread that will look at its
     /// timers itself, unless what it runs goes on to block it. A poller that goes to sleep just now may be missed.
     #[inline]
