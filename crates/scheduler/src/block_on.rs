@@ -40,7 +40,7 @@ use std::{
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
     global::install_hooks();
-    worker::with_current(|worker| match worker {
+    worker::with_this_thread(|worker| match worker {
         Some(worker) => run_on_worker(future, worker),
         None => run(future, || {}),
     })
@@ -58,7 +58,7 @@ fn run_on_worker<F: Future>(future: F, worker: &Worker) -> F::Output {
 
 /// `block_on` with the runtime of `handle` as the current one.
 pub(crate) fn block_on_in<F: Future>(handle: &Handle, future: F) -> F::Output {
-    worker::with_current(|worker| {
+    worker::with_this_thread(|worker| {
         let _entered = handle.enter();
         match worker {
             Some(worker) => run_on_worker(future, worker),

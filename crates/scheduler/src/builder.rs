@@ -3,14 +3,17 @@
 use crate::{
     PanicPolicy,
     idle::MAX_PLACES,
+    monitor,
     place::SeatId,
     runtime::{Handle, Runtime},
-    shutdown, table,
+    shutdown,
+    spare::Call,
+    table,
     worker::Worker,
 };
 use gorust_primitives::shim::Ordering;
 use gorust_reactor::{Clock, Reactor};
-use std::{io, thread, time::Duration};
+use std::{fmt, io, panic::Location, sync::Arc, thread, time::Duration};
 
 /// The environment variable that says how many workers the global runtime has.
 const MAXPROCS: &str = "GORUST_MAXPROCS";
@@ -27,6 +30,8 @@ pub(crate) struct Config {
     thread_name: String,
     stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
+    pub(crate) max_blocking_threads: usize,
+    pub(crate) on_long_poll: Option<OnLongPoll>,
     pub(crate) panic_policy: PanicPolicy,
     pub(crate) seed: u64,
     pub(crate) timer_slack: Duration,
@@ -39,9 +44,49 @@ impl Default for Config {
             thread_name: "gorust".to_owned(),
             stack_size: None,
             keep_alive: Duration::from_secs(10),
+            max_blocking_threads: 512,
+            on_long_poll: None,
             panic_policy: PanicPolicy::Exit,
             seed: 0,
             timer_slack: Duration::from_nanos(1),
+        }
+    }
+}
+
+/// Whom to tell of long polls.
+#[derive(Clone)]
+pub(crate) struct OnLongPoll {
+    pub(crate) after: Duration,
+    pub(crate) call: Arc<dyn Fn(LongPoll) + Send + Sync>,
+    pub(crate) site: &'static Location<'static>,
+}
+
+impl fmt::Debug for OnLongPoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnLongPoll").field("after", &self.after).field("site", &self.site).finish()
+    }
+}
+
+/// A poll that lasts: a goroutine computes, or blocks its thread, without an `await`. What
+/// [`Builder::on_long_poll`] is told.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct LongPoll {
+    /// The goroutine's number; 0 if the poll ended before it could be asked, or the system does not let us look (which
+    /// Linux does).
+    pub goroutine: u64,
+    /// Where the goroutine was spawned; `None` where its number is 0.
+    pub spawned_at: Option<&'static Location<'static>>,
+    /// How long the poll has lasted so far, at least.
+    pub duration: Duration,
+}
+
+impl fmt::Display for LongPoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {} has been in one poll for {:?}", self.goroutine, self.duration)?;
+        match self.spawned_at {
+            Some(site) => write!(f, ", spawned at {site}"),
+            None => Ok(()),
         }
     }
 }
@@ -97,9 +142,53 @@ impl Builder {
         self
     }
 
-    /// How long a spare thread waits for work before it ends. Default: 10 s.
+    /// How long a spare thread waits for work before it ends. Spares take over when a worker's thread blocks, and run
+    /// what [`spawn_blocking`](crate::spawn_blocking) cannot run in place. Default: 10 s.
     pub fn keep_alive(mut self, duration: Duration) -> Self {
         self.0.keep_alive = duration;
+        self
+    }
+
+    /// How many threads [`spawn_blocking`](crate::spawn_blocking) may occupy beside the workers; further jobs wait. At
+    /// least 1. Threads that are replaced because theirs blocks do not count. Default: 512.
+    pub fn max_blocking_threads(mut self, count: usize) -> Self {
+        self.0.max_blocking_threads = count;
+        self
+    }
+
+    /// Calls `f` when a goroutine has been in one poll for `after` or longer, once a poll, while it still is: it
+    /// computes or blocks without an `await`, and everything it should do meanwhile waits. Default: nobody is told.
+    ///
+    /// `f` runs in a goroutine of its own. The monitor looks every 10 ms or more often, so that a poll is told of that
+    /// much later than `after`, or not at all if it ends before that; what is shorter than 10 ms is not seen. A section
+    /// inside [`blocking`](crate::blocking()) is part of its poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::{go, runtime::Builder};
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let (sender, long_polls) = mpsc::channel();
+    /// let runtime = Builder::new()
+    ///     .on_long_poll(Duration::from_millis(20), move |poll| {
+    ///         let _ = sender.send(poll);
+    ///     })
+    ///     .build()?;
+    /// let hog = runtime.spawn(async { std::thread::sleep(Duration::from_millis(200)) });
+    /// let id = hog.id();
+    /// runtime.block_on(hog).unwrap();
+    /// let poll = long_polls.recv().unwrap();
+    /// assert!(poll.duration >= Duration::from_millis(20));
+    /// # if cfg!(target_os = "linux") {
+    /// assert_eq!(poll.goroutine, id);
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn on_long_poll(mut self, after: Duration, f: impl Fn(LongPoll) + Send + Sync + 'static) -> Self {
+        let site = Location::caller();
+        self.0.on_long_poll = Some(OnLongPoll { after, call: Arc::new(f), site });
         self
     }
 
@@ -184,6 +273,9 @@ pub(crate) fn start(mut config: Config) -> io::Result<Handle> {
     crate::global::install_hooks();
     let workers = worker_count(&config)?;
     check_stack(&config)?;
+    if config.max_blocking_threads == 0 {
+        return Err(invalid("max_blocking_threads is 0; it must be at least 1".to_owned()));
+    }
     if config.thread_name.contains('\0') {
         return Err(invalid(format!(
             "thread_name is {:?}; it must not contain a zero byte",
@@ -209,19 +301,29 @@ pub(crate) fn start(mut config: Config) -> io::Result<Handle> {
             seat
         })
         .collect();
+    // The workers and the monitor.
     // Ordering: Relaxed, published to the threads by their start.
-    shared.threads.store(workers, Ordering::Relaxed);
+    shared.threads.store(workers + 1, Ordering::Relaxed);
+    let fail = |place: usize, error| {
+        for &seat in &seats[place..] {
+            shared.free_seat(seat);
+        }
+        // Not the last to leave: `close` counts itself too.
+        // Ordering: Relaxed, `close` follows on this thread.
+        shared.threads.fetch_sub(workers - place, Ordering::Relaxed);
+        shutdown::close(shared);
+        error
+    };
+    let monitor = thread::Builder::new().name(format!("{}-monitor", config.thread_name));
+    if let Err(error) = monitor.spawn(move || monitor::main(shared)) {
+        // Ordering: Relaxed, as above.
+        shared.threads.fetch_sub(1, Ordering::Relaxed);
+        return Err(fail(0, error));
+    }
     for (place, &seat) in seats.iter().enumerate() {
-        let started = config.thread(seat).spawn(move || Worker::main(shared, seat, Some(place)));
+        let started = config.thread(seat).spawn(move || Worker::main(shared, seat, Call::Hold(place)));
         if let Err(error) = started {
-            for &seat in &seats[place..] {
-                shared.free_seat(seat);
-            }
-            // Not the last to leave: `close` counts itself too.
-            // Ordering: Relaxed, `close` follows on this thread.
-            shared.threads.fetch_sub(workers - place, Ordering::Relaxed);
-            shutdown::close(shared);
-            return Err(error);
+            return Err(fail(place, error));
         }
     }
     Ok(handle)

@@ -90,6 +90,22 @@ impl Idle {
         self.sleepers[word].fetch_and(!bit, Ordering::SeqCst) & bit != 0
     }
 
+    /// Whether the holder of some place sleeps, or is about to.
+    pub(crate) fn is_any_asleep(&self) -> bool {
+        // Ordering: Relaxed, a look that may be late.
+        self.sleepers.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Whether the holders of the first `count` places all sleep, or are about to.
+    pub(crate) fn all_asleep(&self, count: usize) -> bool {
+        self.sleepers.iter().enumerate().all(|(index, word)| {
+            let places = count.saturating_sub(index * 64).min(64);
+            let all = if places == 64 { u64::MAX } else { (1 << places) - 1 };
+            // Ordering: Relaxed, ordered by the fence in `Monitor::sleep`, where it matters.
+            word.load(Ordering::Relaxed) & all == all
+        })
+    }
+
     /// Whether the announcement stands: nobody has woken this worker yet.
     #[cfg(test)]
     pub(crate) fn is_announced(&self, place: usize) -> bool {

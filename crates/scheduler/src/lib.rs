@@ -13,10 +13,12 @@
 //! ```
 
 mod block_on;
+mod blocking;
 mod builder;
 mod global;
 mod idle;
 mod main_entry;
+mod monitor;
 mod place;
 mod queue;
 mod registry;
@@ -30,12 +32,14 @@ mod spare;
 mod stress;
 mod table;
 pub mod task;
+mod watched;
 mod worker;
 mod yield_now;
 
 use std::{future::Future, panic::Location};
 
 pub use block_on::block_on;
+pub use blocking::{blocking, spawn_blocking};
 pub use task::{AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy};
 pub use yield_now::{YieldNow, yield_now};
 

@@ -8,10 +8,11 @@ use crate::{
     worker::{self, Hidden},
 };
 use futures_task::{FutureObj, Spawn, SpawnError};
+use gorust_primitives::shim::Ordering;
 use gorust_reactor::Reactor;
 use std::{fmt, future::Future, io, marker::PhantomData, panic::Location};
 
-pub use crate::builder::Builder;
+pub use crate::builder::{Builder, LongPoll};
 
 /// A set of workers, a reactor and the goroutines on them. Most programs use the global one and never see this
 /// type.
@@ -159,6 +160,34 @@ impl Handle {
         }
     }
 
+    /// Returns how many of what the runtime has, and what it has done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().workers(2).build()?;
+    /// assert_eq!(runtime.handle().metrics().workers, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        let shared = self.shared;
+        let spares = shared.spares.counts();
+        Metrics {
+            workers: shared.workers(),
+            goroutines: shared.live(),
+            // Ordering: Relaxed, numbers by themselves.
+            threads: shared.threads.load(Ordering::Relaxed),
+            spare_threads: spares.idle,
+            blocking_threads: spares.running,
+            blocking_running: shared.jobs_running.load(Ordering::Relaxed),
+            blocking_queued: spares.queued,
+            hand_overs: shared.monitor.hand_overs(),
+            long_polls: shared.monitor.long_polls(),
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.shared.is_open_as(self.generation)
     }
@@ -166,6 +195,31 @@ impl Handle {
     pub(crate) fn shared(&self) -> &'static Shared {
         self.shared
     }
+}
+
+/// How many of what a runtime has, and what it has done so far; made by [`Handle::metrics`].
+/// Each number is right by itself; together they are a snapshot only approximately.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// How many goroutines can run at the same moment.
+    pub workers: usize,
+    /// Goroutines that have not ended.
+    pub goroutines: usize,
+    /// Threads: workers, spares, and the monitor.
+    pub threads: usize,
+    /// Threads that wait to take over from one that blocks, or for a blocking job.
+    pub spare_threads: usize,
+    /// Threads that run blocking jobs beside the workers.
+    pub blocking_threads: usize,
+    /// Blocking jobs that run, wherever.
+    pub blocking_running: usize,
+    /// Blocking jobs that wait for a thread.
+    pub blocking_queued: usize,
+    /// Places that were taken from threads which blocked, or computed for too long.
+    pub hand_overs: u64,
+    /// Polls that took longer than a time slice, 10 ms.
+    pub long_polls: u64,
 }
 
 impl Spawn for Handle {

@@ -6,11 +6,13 @@ use crate::{
     queue::{Local, NextSlot, Stealer, Word},
     registry::{Owner, Shard},
     task::raw::{Header, Runnable},
+    watched::Watched,
 };
 use gorust_primitives::{
     parker::Parker,
-    shim::{AtomicU8, AtomicU32, AtomicU64, Lock, Ordering},
+    shim::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering},
 };
+use gorust_reactor::Reactor;
 use std::ptr::NonNull;
 
 // SAFETY: `into_raw` and `from_raw` hand one pointer back and forth.
@@ -46,6 +48,13 @@ pub(crate) struct Seat {
     /// Polls so far. Written by the owner, read by thieves: "is it still the same poll?"
     polls: AtomicU32,
     sleeps_in: AtomicU8,
+    /// Sections of blocking code that the owner has entered or left: odd inside one. Written by the owner, read by the
+    /// monitor.
+    sections: AtomicU32,
+    /// Where the owner arms its timers. Written by the owner, read by the monitor.
+    timer_shard: AtomicUsize,
+    /// The owner's thread, while one sits here.
+    thread: Lock<Option<Watched>>,
     pub(crate) stealer: Stealer<Runnable>,
     pub(crate) parker: Parker,
     /// Tasks that first waited here.
@@ -65,6 +74,9 @@ impl Seat {
             next: NextSlot::new(),
             polls: AtomicU32::new(0),
             sleeps_in: AtomicU8::new(IN_PARKER),
+            sections: AtomicU32::new(0),
+            timer_shard: AtomicUsize::new(Reactor::FOREIGN),
+            thread: Lock::new(None),
             stealer: local.stealer(),
             parker: Parker::new(),
             shard: Shard::new(),
@@ -74,14 +86,47 @@ impl Seat {
         }
     }
 
-    /// Takes the belongings along. `None`: somebody sits here.
-    pub(crate) fn sit_down(&self) -> Option<Belongings> {
-        self.shelf.lock().take()
+    /// Takes the belongings along, for this thread, which arms its timers in `timer_shard`. `None`: somebody sits here.
+    pub(crate) fn sit_down(&self, timer_shard: usize) -> Option<Belongings> {
+        let belongings = self.shelf.lock().take()?;
+        // Ordering: Relaxed, every shard there ever was may be looked at.
+        self.timer_shard.store(timer_shard, Ordering::Relaxed);
+        // SAFETY: the thread stands up before it ends, which takes the value away: a worker's loop is not left by a
+        // panic, which ends the process.
+        *self.thread.lock() = Some(unsafe { Watched::this_thread() });
+        Some(belongings)
     }
 
     /// Puts the belongings back.
     pub(crate) fn stand_up(&self, belongings: Belongings) {
+        *self.thread.lock() = None;
+        // Ordering: Relaxed. Another thread may sit here in another runtime, with another reactor.
+        self.timer_shard.store(Reactor::FOREIGN, Ordering::Relaxed);
         *self.shelf.lock() = Some(belongings);
+    }
+
+    /// Looks at the thread that sits here. `None`: there is none, or it does not tell.
+    pub(crate) fn with_thread<T>(&self, look: impl FnOnce(&Watched) -> Option<T>) -> Option<T> {
+        self.thread.lock().as_ref().and_then(look)
+    }
+
+    /// Where the owner arms its timers.
+    #[inline]
+    pub(crate) fn timer_shard(&self) -> usize {
+        // Ordering: Relaxed, as in `sit_down`.
+        self.timer_shard.load(Ordering::Relaxed)
+    }
+
+    /// The owner enters a section of blocking code, or leaves it.
+    #[inline]
+    pub(crate) fn count_section(&self) {
+        // Ordering: Relaxed, one writer, and the monitor only compares.
+        self.sections.store(self.sections.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn sections(&self) -> u32 {
+        // Ordering: Relaxed, as in `count_section`.
+        self.sections.load(Ordering::Relaxed)
     }
 
     /// Counts a poll. For the owner.

@@ -5,6 +5,7 @@ use crate::{
     PanicPolicy,
     builder::Config,
     idle::{Idle, MAX_PLACES},
+    monitor::Monitor,
     place::{Place, SeatId},
     queue::{Found, Injector},
     registry::Outside,
@@ -50,6 +51,12 @@ pub(crate) struct Shared {
     seats: Box<[OnceLock<Seat>]>,
     free_seats: Lock<FreeSeats>,
     pub(crate) spares: Spares,
+    /// Blocking jobs whose closure runs, and does not sleep in a `block_on`.
+    pub(crate) jobs_running: CachePadded<AtomicUsize>,
+    max_blocking_threads: AtomicUsize,
+    pub(crate) monitor: Monitor,
+    /// What a thread that holds no place asks whether it does.
+    pub(crate) nowhere: Place,
     /// Tasks that first waited on a thread that is not a worker.
     pub(crate) outside: Outside,
     /// Tasks spawned by such threads.
@@ -84,6 +91,10 @@ impl Shared {
             seats: (0..MAX_SEATS).map(|_| OnceLock::new()).collect(),
             free_seats: Lock::new(FreeSeats::default()),
             spares: Spares::new(),
+            jobs_running: CachePadded::new(AtomicUsize::new(0)),
+            max_blocking_threads: AtomicUsize::new(0),
+            monitor: Monitor::new(),
+            nowhere: Place::vacant(),
             outside: Outside::new(),
             spawned_outside: CachePadded::new(AtomicU64::new(0)),
             left_outside: AtomicU64::new(0),
@@ -98,7 +109,9 @@ impl Shared {
         self.reactor.store(std::ptr::from_ref(reactor).cast_mut(), Ordering::Relaxed);
         self.workers.store(workers, Ordering::Relaxed);
         self.panic_policy.store(config.panic_policy as u8, Ordering::Relaxed);
+        self.max_blocking_threads.store(config.max_blocking_threads, Ordering::Relaxed);
         *self.config.lock() = config;
+        self.monitor.reset();
         // Ordering: SeqCst, as every change of the status; see `is_open`.
         self.status.store(OPEN, Ordering::SeqCst);
     }
@@ -122,6 +135,12 @@ impl Shared {
     pub(crate) fn workers(&self) -> usize {
         // Ordering: Relaxed, as in `reactor`.
         self.workers.load(Ordering::Relaxed)
+    }
+
+    /// How many spares run blocking jobs at most.
+    pub(crate) fn max_blocking_threads(&self) -> usize {
+        // Ordering: Relaxed, as in `reactor`.
+        self.max_blocking_threads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn panic_policy(&self) -> PanicPolicy {
@@ -230,6 +249,7 @@ impl Shared {
         for seat in self.seats() {
             seat.parker.unpark();
         }
+        self.monitor.unpark();
         self.reactor().notify();
     }
 

@@ -75,7 +75,7 @@ thread_local! {
     static SWEEPS: Cell<Option<u16>> = const { Cell::new(None) };
 }
 
-/// Drops every task in the injector. A sweep inside a sweep, by a destructor that has woken another task, leaves that
+/// Drops every task in the injector, and every blocking job that waits for a thread. A sweep inside a sweep, by a destructor that has woken another task, leaves that
 /// task to the outer one: a chain of a hundred thousand must not be as many frames.
 pub(crate) fn sweep_injector(shared: &'static Shared) {
     let index = Some(shared.index());
@@ -83,7 +83,8 @@ pub(crate) fn sweep_injector(shared: &'static Shared) {
         return;
     }
     let outer = SWEEPS.replace(index);
-    for task in shared.drain_injector() {
+    let jobs = std::iter::from_fn(|| shared.spares.take_job());
+    for task in shared.drain_injector().chain(jobs) {
         task.cancel();
     }
     SWEEPS.set(outer);

@@ -2,18 +2,22 @@
 //! `queue/`, `idle.rs`, `place.rs` and the reactor.
 
 use crate::{
-    place::SeatId,
+    place::{Place, SeatId},
     queue::Found,
     schedule,
     seat::{Belongings, Seat},
     shared::Shared,
-    shutdown, spare,
+    shutdown,
+    spare::{self, Call},
     task::{
         error::report,
         raw::{Header, Runnable},
     },
 };
-use gorust_primitives::{current, shim::spin_loop};
+use gorust_primitives::{
+    current,
+    shim::{Ordering, spin_loop},
+};
 use gorust_reactor::Wait;
 use std::{
     cell::{Cell, RefCell},
@@ -50,10 +54,17 @@ pub(crate) struct Worker {
     seat: &'static Seat,
     seat_id: SeatId,
     belongings: Belongings,
-    /// Where this thread arms its timers.
-    timer_shard: usize,
-    /// The place this thread holds. `None` while it is on offer, and after it was lost.
+    /// The place this thread holds, as far as it knows. `None` while it has put it aside or on offer, and when it knows
+    /// that it was lost.
     place: Cell<Option<usize>>,
+    /// The same place, to be asked whether it is still this thread's; else `Shared::nowhere`.
+    permit: Cell<&'static Place>,
+    /// The place this thread has put aside while it is inside a section of blocking code.
+    aside: Cell<Option<usize>>,
+    /// What blocking job this thread runs.
+    job: Cell<JobKind>,
+    /// The blocking job that is polled here is to be queued for the spares.
+    sends_job: Cell<bool>,
     /// Goroutine ids that are this worker's to give: next, and end.
     ids: Cell<(u64, u64)>,
     /// Polls until the next look around.
@@ -101,17 +112,26 @@ impl Drop for Hidden {
     }
 }
 
-/// Ends the process if a panic gets as far as the worker's loop: the place would never be free again, and everybody
-/// would wait for ever. Everything of the user's is run under a catch, so this is our own broken invariant.
-struct AbortOnUnwind;
+/// Ends the process if a panic gets as far as a worker's loop, or the monitor's: the place would never be free again, and
+/// everybody would wait for ever. Everything of the user's is run under a catch, so this is our own broken invariant.
+pub(crate) struct AbortOnUnwind;
 
 impl Drop for AbortOnUnwind {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            report("gorust: a panic has reached a worker's loop; this is a bug of gorust\n");
+            report("gorust: a panic has reached the loop of one of its threads; this is a bug of gorust\n");
             std::process::abort();
         }
     }
+}
+
+/// Calls `f` with the worker that this thread is, also if it hides that.
+#[inline]
+pub(crate) fn with_this_thread<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    let worker = WORKER.get();
+    let worker = if worker.is_null() { HIDDEN.get().0 } else { worker };
+    // SAFETY: as in `with_current`.
+    f(unsafe { worker.as_ref() })
 }
 
 /// Calls `f` with the worker that this thread is, if it is one.
@@ -123,15 +143,14 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
 }
 
 impl Worker {
-    /// The life of a worker thread on the seat `seat_id`: with `place`, which it holds already, or as a spare that
-    /// waits for one.
-    pub(crate) fn main(shared: &'static Shared, seat_id: SeatId, place: Option<usize>) {
+    /// The life of a worker thread on the seat `seat_id`, which begins with a call.
+    pub(crate) fn main(shared: &'static Shared, seat_id: SeatId, call: Call) {
         let seat = shared.seat(seat_id);
-        let Some(belongings) = seat.sit_down() else { unreachable!("seat {seat_id} is taken") };
-        let config = shared.config();
-        set_timer_slack(config.timer_slack);
         let reactor = shared.reactor();
         let shard = reactor.claim_shard();
+        let Some(belongings) = seat.sit_down(shard) else { unreachable!("seat {seat_id} is taken") };
+        let config = shared.config();
+        set_timer_slack(config.timer_slack);
         let entered = gorust_reactor::enter(reactor, shard);
         current::seed(config.seed ^ u64::from(seat_id).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let worker = Self {
@@ -139,8 +158,11 @@ impl Worker {
             seat,
             seat_id,
             belongings,
-            timer_shard: shard,
-            place: Cell::new(place),
+            place: Cell::new(None),
+            permit: Cell::new(&shared.nowhere),
+            aside: Cell::new(None),
+            job: Cell::new(JobKind::None),
+            sends_job: Cell::new(false),
             ids: Cell::new((0, 0)),
             polls_left: Cell::new(0),
             polls_per_look: Cell::new(1),
@@ -151,6 +173,7 @@ impl Worker {
         };
         let bomb = AbortOnUnwind;
         WORKER.set(&raw const worker);
+        worker.answer(call);
         worker.run();
         worker.flush();
         WORKER.set(std::ptr::null());
@@ -174,23 +197,75 @@ impl Worker {
                 None => {
                     // Timers that were armed here before the place was lost.
                     self.before_block();
-                    match spare::wait_for_place(self.shared, self.seat_id) {
-                        Some(place) => self.place.set(Some(place)),
+                    match spare::wait_for_call(self.shared, self.seat_id) {
+                        Some(call) => self.answer(call),
                         None => return,
                     }
                 }
             }
         }
-        if let Some(place) = self.place.take() {
-            self.shared.place(place).vacate();
+        if let Some(place) = self.place.get() {
+            self.set_place(None);
+            self.shared.place(place).vacate(self.seat_id);
         }
         shutdown::cancel_waiting(&self.seat.shard);
         shutdown::sweep_injector(self.shared);
     }
 
+    /// Does what this thread was called for, as far as it is still to be done.
+    fn answer(&self, call: Call) {
+        match call {
+            Call::Hold(place) => self.set_place(Some(place)),
+            Call::Place(place, from) => {
+                if self.shared.place(place).take(from, self.seat_id) {
+                    self.set_place(Some(place));
+                    self.rested();
+                }
+            }
+            Call::Jobs => {
+                self.job.set(JobKind::OnSpare);
+                while let Some(job) = spare::next_job(self.shared) {
+                    self.poll(job);
+                }
+                self.job.set(JobKind::None);
+            }
+        }
+    }
+
+    /// Notes what place this thread holds.
+    fn set_place(&self, place: Option<usize>) {
+        self.place.set(place);
+        self.permit.set(place.map_or(&self.shared.nowhere, |place| self.shared.place(place)));
+    }
+
+    /// Whether this thread may queue locally: it holds its place. It may lose it just now; what it then queues all the
+    /// same is found by the monitor, or flushed by itself after the poll.
+    #[inline]
+    fn queues_here(&self) -> bool {
+        self.permit.get().is_held_by(self.seat_id)
+    }
+
+    /// Whether this thread still holds `place`, after the poll it was in.
+    #[inline]
+    fn keeps(&self, place: usize) -> bool {
+        self.queues_here() || self.regains(place)
+    }
+
+    /// The place was put on offer by the monitor, or is gone.
+    #[cold]
+    fn regains(&self, place: usize) -> bool {
+        // A mark for the monitor: whatever it saw is over.
+        self.seat.count_poll();
+        let mine = self.place.get() == Some(place) && self.shared.place(place).reclaim(self.seat_id);
+        if !mine {
+            self.set_place(None);
+        }
+        mine
+    }
+
     /// Runs goroutines until the place is lost or the runtime closes.
     fn work(&self, place: usize) {
-        while self.place.get() == Some(place) && self.shared.is_open() {
+        while self.keeps(place) && self.shared.is_open() {
             match self.next_task() {
                 Some(task) => self.poll(task),
                 // A waker woken on the way has blocked, and lost the place.
@@ -217,8 +292,8 @@ impl Worker {
 
     /// A task that was woken while it ran, or yielded: to the back, behind everything that waits.
     pub(crate) fn requeue(&self, task: Runnable) {
-        if self.place.get().is_none() {
-            return self.shared.inject(task);
+        if !self.queues_here() {
+            return self.requeue_elsewhere(task);
         }
         match self.belongings.local.push(task) {
             // Whatever else is here runs before it, on this thread, unless something waits in the next slot too.
@@ -228,10 +303,29 @@ impl Worker {
         }
     }
 
+    #[cold]
+    fn requeue_elsewhere(&self, task: Runnable) {
+        let task = if self.sends_job.take() {
+            self.set_place(self.place.get());
+            match spare::queue_job(self.shared, task) {
+                Ok(()) => return,
+                Err(task) => {
+                    self.job.set(JobKind::Forced);
+                    self.poll(task);
+                    self.job.set(JobKind::None);
+                    return;
+                }
+            }
+        } else {
+            task
+        };
+        self.shared.inject(task);
+    }
+
     /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
     #[inline]
     pub(crate) fn push_next(&self, task: Runnable) {
-        if self.place.get().is_none() {
+        if !self.queues_here() {
             return self.shared.inject(task);
         }
         let Some(displaced) = self.seat.next.replace(task) else { return };
@@ -324,7 +418,7 @@ impl Worker {
                 }
             }
             // Somebody sleeps there, and knows nothing of the timers armed here since.
-            None => reactor.fire_due(self.timer_shard, now_ns, &mut wakers),
+            None => reactor.fire_due(self.seat.timer_shard(), now_ns, &mut wakers),
         }
         self.wake_all(wakers);
         // What was requeued without a word was to run next; now something may run before it.
@@ -426,6 +520,12 @@ impl Worker {
     fn sleep(&self, place: usize, searching: bool) -> bool {
         let reactor = self.shared.reactor();
         let idle = &self.shared.idle;
+        // Nobody else may sleep in this place.
+        let held = self.shared.place(place);
+        if !held.pin(self.seat_id) {
+            self.set_place(None);
+            return searching;
+        }
         // Step 1: where it will sleep. One worker sleeps in the reactor, and so serves sockets and timers.
         let driver = reactor.try_lock();
         self.seat.will_sleep_in_reactor(driver.is_some());
@@ -442,6 +542,7 @@ impl Worker {
             #[cfg(test)]
             crate::stress::hit();
             idle.withdraw_to_search(place);
+            self.rise(held);
             return true;
         }
         #[cfg(test)]
@@ -457,6 +558,7 @@ impl Worker {
                 drop(driver);
                 // Before anything is woken: what that makes runnable is ours, and must not wake us.
                 let woken = !idle.withdraw(place);
+                self.rise(held);
                 self.wake_all(wakers);
                 if let Err(error) = turned {
                     report_reactor_error(&error);
@@ -466,13 +568,20 @@ impl Worker {
             }
             None => {
                 // Whoever sleeps in the reactor sleeps no longer than our timers allow.
-                reactor.before_park(self.timer_shard);
+                reactor.before_park(self.seat.timer_shard());
                 self.seat.parker.park();
                 let woken = !idle.withdraw(place);
+                self.rise(held);
                 self.rested();
                 woken
             }
         }
+    }
+
+    /// This worker sleeps no more, and has said so among the sleepers.
+    fn rise(&self, held: &Place) {
+        held.unpin(self.seat_id);
+        self.shared.monitor.rouse();
     }
 
     /// After a sleep the clock is read anew, and so it is after the first poll: whether polls are fast is another
@@ -497,7 +606,7 @@ impl Worker {
     /// This thread is about to sleep outside the loop: whoever sleeps in the reactor sleeps no longer than this
     /// thread's timers allow.
     pub(crate) fn before_block(&self) {
-        self.shared.reactor().before_park(self.timer_shard);
+        self.shared.reactor().before_park(self.seat.timer_shard());
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {
@@ -552,34 +661,163 @@ impl Worker {
         self.seat.count_left();
     }
 
-    /// Offers this thread's place, because it is about to block: a spare thread runs what waits here. `None`: it
-    /// has none.
-    pub(crate) fn hand_over(&self) -> Option<HandedOver<'_>> {
-        let place = self.place.take()?;
-        self.flush();
-        self.shared.place(place).offer(self.seat_id);
-        spare::offer(self.shared, self.seat_id, place);
-        Some(HandedOver { worker: self, place })
+    /// Says that this thread may block: its place is the monitor's to offer at the next look, and what it queues goes
+    /// to the injector.
+    #[inline]
+    pub(crate) fn enter_blocking(&self) -> Section<'_> {
+        let place = self.place.get();
+        if place.is_some() {
+            self.aside.set(place);
+            self.set_place(None);
+            self.seat.count_section();
+        }
+        Section { worker: self, entered: place.is_some() }
+    }
+
+    /// Whether a blocking job that is polled here must leave, because as many run as there are workers. If so it has to
+    /// wake itself and be pending.
+    pub(crate) fn send_job_to_spares(&self) -> bool {
+        // Ordering: Relaxed, a bound that need not be exact.
+        let crowded = self.shared.jobs_running.load(Ordering::Relaxed) >= self.shared.workers();
+        let sends = crowded && self.job.get() == JobKind::None;
+        if sends {
+            self.sends_job.set(true);
+            self.permit.set(&self.shared.nowhere);
+        }
+        sends
+    }
+
+    /// Offers this thread's place, because it is about to sleep: a spare thread runs what waits here. If it runs a
+    /// blocking job, another may have its turn.
+    pub(crate) fn hand_over(&self) -> HandedOver<'_> {
+        let aside = self.aside.take();
+        let place = self.place.get().or(aside);
+        if let Some(index) = place {
+            self.set_place(None);
+            self.flush();
+            // If the monitor was faster it has called a spare.
+            if self.shared.place(index).offer(self.seat_id) {
+                spare::offer(self.shared, self.seat_id, index);
+            }
+        }
+        let job = self.job.replace(JobKind::None);
+        job.pause(self.shared);
+        HandedOver { worker: self, place, aside: aside.is_some(), job }
     }
 }
 
 /// The place of a thread that blocks is on offer; dropped when it blocks no longer.
 pub(crate) struct HandedOver<'a> {
     worker: &'a Worker,
-    place: usize,
+    place: Option<usize>,
+    /// The place had been put aside.
+    aside: bool,
+    job: JobKind,
 }
 
 impl Drop for HandedOver<'_> {
     fn drop(&mut self) {
+        let worker = self.worker;
+        self.job.resume(worker.shared);
+        worker.job.set(self.job);
         // If somebody took it, this thread goes on without: it finishes its poll, and becomes a spare.
-        if self.worker.shared.place(self.place).reclaim(self.worker.seat_id) {
-            self.worker.place.set(Some(self.place));
+        let place = self.place.filter(|&place| worker.shared.place(place).reclaim(worker.seat_id));
+        if self.aside {
+            worker.aside.set(place);
+        } else if place.is_some() {
+            worker.set_place(place);
         }
     }
 }
 
+/// A section of blocking code; dropped when it is left.
+#[must_use]
+pub(crate) struct Section<'a> {
+    worker: &'a Worker,
+    entered: bool,
+}
+
+impl Drop for Section<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.entered {
+            let worker = self.worker;
+            worker.seat.count_section();
+            if let Some(place) = worker.aside.take() {
+                let held = worker.shared.place(place);
+                if held.is_held_by(worker.seat_id) || held.reclaim(worker.seat_id) {
+                    worker.set_place(Some(place));
+                }
+            }
+        }
+    }
+}
+
+/// What blocking job a thread runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobKind {
+    None,
+    /// On a worker, which may lose its place meanwhile.
+    InPlace,
+    /// On a spare that was called for jobs.
+    OnSpare,
+    /// On a worker, since no thread can be started.
+    Forced,
+}
+
+impl JobKind {
+    /// Its thread sleeps in a `block_on`.
+    fn pause(self, shared: &'static Shared) {
+        if self != Self::None {
+            // Ordering: Relaxed, a bound that need not be exact.
+            shared.jobs_running.fetch_sub(1, Ordering::Relaxed);
+        }
+        if self == Self::OnSpare {
+            spare::pause_job(shared);
+        }
+    }
+
+    /// Its thread is awake again.
+    fn resume(self, shared: &Shared) {
+        if self != Self::None {
+            // Ordering: Relaxed, as in `pause`.
+            shared.jobs_running.fetch_add(1, Ordering::Relaxed);
+        }
+        if self == Self::OnSpare {
+            spare::resume_job(shared);
+        }
+    }
+}
+
+/// A blocking job runs on this thread; dropped when it is done.
+pub(crate) struct JobGuard<'a> {
+    worker: &'a Worker,
+    /// What ran here before: nothing, or spares are at their jobs.
+    before: JobKind,
+}
+
+impl<'a> JobGuard<'a> {
+    pub(crate) fn new(worker: &'a Worker) -> Self {
+        // Ordering: Relaxed, a bound that need not be exact.
+        worker.shared.jobs_running.fetch_add(1, Ordering::Relaxed);
+        let before = worker.job.get();
+        if before == JobKind::None {
+            worker.job.set(JobKind::InPlace);
+        }
+        Self { worker, before }
+    }
+}
+
+impl Drop for JobGuard<'_> {
+    fn drop(&mut self) {
+        // Ordering: Relaxed, as in `new`.
+        self.worker.shared.jobs_running.fetch_sub(1, Ordering::Relaxed);
+        self.worker.job.set(self.before);
+    }
+}
+
 /// The kernel lets a sleep run 50 us over unless told otherwise.
-fn set_timer_slack(slack: std::time::Duration) {
+pub(crate) fn set_timer_slack(slack: std::time::Duration) {
     #[cfg(target_os = "linux")]
     {
         let ns = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX).max(1);

@@ -249,7 +249,7 @@ fn work_queued_behind_one_that_yields_is_shared() {
         }
         child.await.unwrap()
     });
-    assert_eq!(block_on(threads).unwrap(), 2);
+    assert!(block_on(threads).unwrap() >= 2);
 }
 
 #[test]

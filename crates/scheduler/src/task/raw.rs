@@ -409,7 +409,7 @@ impl Runnable {
         // SAFETY: the Runnable's reference is ours until `park` or `complete` below.
         let task = unsafe { header.as_ref() };
         // SAFETY: the record lies in the task, which outlives the poll; guards nest with the polls.
-        let _entered = unsafe { current::enter(&raw const task.record) };
+        let entered = unsafe { current::enter(&raw const task.record) };
         match task.state.start() {
             Start::Poll => {
                 // SAFETY: the vtable is that of this task's future. No reference is counted for this waker: it is
@@ -421,6 +421,8 @@ impl Runnable {
                     if task.is_new() {
                         schedule::enter_registry(header);
                     }
+                    // Subtle: before the reference goes. The monitor takes what it finds there for alive.
+                    drop(entered);
                     return match task.state.park() {
                         Parked::Waiting => None,
                         Parked::Woken => Some(Self(header)),
@@ -431,7 +433,7 @@ impl Runnable {
             Start::Cancel => unsafe { (task.vtable.cancel)(header) },
         }
         // SAFETY: the output has taken the place of the future; the Runnable's reference is still ours.
-        unsafe { complete(header) };
+        unsafe { complete(header, entered) };
         None
     }
 
@@ -441,12 +443,12 @@ impl Runnable {
         // SAFETY: the Runnable's reference is ours until `complete` below.
         let task = unsafe { header.as_ref() };
         // SAFETY: as in `run`.
-        let _entered = unsafe { current::enter(&raw const task.record) };
+        let entered = unsafe { current::enter(&raw const task.record) };
         let _ = task.state.start();
         // SAFETY: between `start` and `complete` the stage is ours and holds the future.
         unsafe { (task.vtable.cancel)(header) };
         // SAFETY: as in `run`.
-        unsafe { complete(header) };
+        unsafe { complete(header, entered) };
     }
 }
 
@@ -462,12 +464,13 @@ impl Drop for Runnable {
     }
 }
 
-/// Ends a task whose output stands: leaves the registry, tells the joiner, drops what nobody will take.
+/// Ends a task whose output stands: leaves the registry, tells the joiner, drops what nobody will take. As long as
+/// `entered` lives the thread says that it runs this task.
 ///
 /// # Safety
 ///
 /// The caller holds the `Runnable`'s reference, has run the task, and does not use it again.
-unsafe fn complete(header: NonNull<Header>) {
+unsafe fn complete(header: NonNull<Header>, entered: current::Entered) {
     // SAFETY: the caller's reference keeps it live.
     let task = unsafe { header.as_ref() };
     // First, so that whoever has joined it no longer counts it. From here on the registry's reference is ours.
@@ -487,6 +490,7 @@ unsafe fn complete(header: NonNull<Header>) {
             drop(panic_in_goroutine(task, payload));
         }
     }
+    drop(entered);
     // SAFETY: the Runnable's reference, and the registry's; neither is used again.
     unsafe { release(header, 2) };
 }
