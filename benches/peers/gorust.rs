@@ -11,7 +11,7 @@ use gorust::{
 };
 use gorust_benches::{
     loads::{blocking, channels, io, memory, scheduling, time},
-    peer::{Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Peer, Rendezvous, Unbounded},
+    peer::{Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Offload, Peer, Rendezvous, Unbounded},
     process,
 };
 use std::{
@@ -32,6 +32,7 @@ fn main() {
     rows.extend(channels::rendezvous_rows::<Gorust, Channel>());
     rows.extend(channels::lock_rows::<Gorust>());
     rows.extend([
+        ("blocking_job", blocking::blocking_job::<Gorust> as _),
         ("wait_group", scheduling::wait_group::<Gorust> as _),
         ("context_tree", scheduling::context_tree::<Gorust> as _),
         ("parked_bytes", memory::parked_bytes::<Gorust> as _),
@@ -130,6 +131,14 @@ impl Clock for Gorust {
 
     async fn timeout<F: Future<Output = ()> + Send>(duration: Duration, future: F) -> bool {
         timeout(duration, future).await.is_ok()
+    }
+}
+
+impl Offload for Gorust {
+    type Job = Joined<u64>;
+
+    fn offload<F: FnOnce() -> u64 + Send + 'static>(job: F) -> Joined<u64> {
+        Joined(gorust::spawn_blocking(job))
     }
 }
 

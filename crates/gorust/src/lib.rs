@@ -29,6 +29,7 @@
 //! | `sync.WaitGroup`, `sync.Mutex` | [`WaitGroup`], [`sync::Mutex`] |
 //! | `context.WithTimeout(ctx, d)` | [`Context::with_timeout`] |
 //! | `time.Sleep(d)` | [`sleep`]`(d).await` |
+//! | a system call that may block | the same; better inside [`blocking`]`(|| ..)`, or as a goroutine of its own by [`spawn_blocking`] |
 //! | `runtime.NumGoroutine()`, `runtime.NumCPU()` | [`runtime::num_goroutines`], [`runtime::num_cpu`] |
 //! | `net.Listen("tcp", a)`, `net.Dial("tcp", a)` | [`net::TcpListener::bind`], [`net::TcpStream::connect`] |
 //! | `func main()` | [`#[gorust::main]`](macro@main) on `async fn main()` |
@@ -53,8 +54,8 @@ pub use futures_util::{join, try_join};
 pub use gorust_macros::main;
 #[doc(inline)]
 pub use gorust_scheduler::{
-    AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, go, runtime, spawn, task,
-    yield_now,
+    AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, blocking, go, runtime, spawn,
+    spawn_blocking, task, yield_now,
 };
 #[doc(inline)]
 pub use gorust_sync::chan;

@@ -63,7 +63,7 @@ pub(crate) struct Worker {
     aside: Cell<Option<usize>>,
     /// What blocking job this thread runs.
     job: Cell<JobKind>,
-    /// The blocking job that is polled here is to be queued for the spares.
+    /// The blocking job that is polled here is to be queued for the spares; the place is aside until then.
     sends_job: Cell<bool>,
     /// Goroutine ids that are this worker's to give: next, and end.
     ids: Cell<(u64, u64)>,
@@ -292,7 +292,8 @@ impl Worker {
 
     /// A task that was woken while it ran, or yielded: to the back, behind everything that waits.
     pub(crate) fn requeue(&self, task: Runnable) {
-        if !self.queues_here() {
+        // Subtle: not whether the place is still ours. The poll is over, or nearly: if it was lost, this is flushed.
+        if self.place.get().is_none() {
             return self.requeue_elsewhere(task);
         }
         match self.belongings.local.push(task) {
@@ -305,21 +306,15 @@ impl Worker {
 
     #[cold]
     fn requeue_elsewhere(&self, task: Runnable) {
-        let task = if self.sends_job.take() {
-            self.set_place(self.place.get());
-            match spare::queue_job(self.shared, task) {
-                Ok(()) => return,
-                Err(task) => {
-                    self.job.set(JobKind::Forced);
-                    self.poll(task);
-                    self.job.set(JobKind::None);
-                    return;
-                }
-            }
-        } else {
-            task
-        };
-        self.shared.inject(task);
+        if !self.sends_job.take() {
+            return self.shared.inject(task);
+        }
+        self.set_place(self.aside.take());
+        if let Err(task) = spare::queue_job(self.shared, task) {
+            self.job.set(JobKind::Forced);
+            self.poll(task);
+            self.job.set(JobKind::None);
+        }
     }
 
     /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
@@ -682,7 +677,8 @@ impl Worker {
         let sends = crowded && self.job.get() == JobKind::None;
         if sends {
             self.sends_job.set(true);
-            self.permit.set(&self.shared.nowhere);
+            self.aside.set(self.place.get());
+            self.set_place(None);
         }
         sends
     }
