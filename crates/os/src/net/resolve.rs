@@ -1,21 +1,15 @@
 //! From what a user writes to socket addresses. Literals are parsed on the spot; names go to the system's
-//! resolver, which blocks, on one of a few threads that end when there is nothing to look up.
+//! resolver, which blocks, in a blocking job.
 
-use gorust_primitives::{
-    current::{Reason, waits},
-    shim::Lock,
-};
+use gorust_primitives::current::{Reason, waits};
+use gorust_scheduler::{JoinHandle, spawn_blocking};
 use std::{
-    collections::VecDeque,
-    fmt,
     future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     panic::Location,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    thread,
+    task::{Context, Poll},
 };
 
 /// What can be turned into socket addresses: an address, a list of them, `"host:port"`, `("host", port)`.
@@ -175,7 +169,7 @@ pub struct Lookup {
 #[derive(Debug)]
 enum State {
     New(Target),
-    Asked(Arc<Question>),
+    Asked(JoinHandle<io::Result<Vec<SocketAddr>>>),
     Done,
 }
 
@@ -191,123 +185,28 @@ impl Future for Lookup {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let result = match std::mem::replace(&mut this.state, State::Done) {
-            State::New(Target::Known(addresses)) => Ok(addresses),
-            State::New(Target::Invalid(text)) => Err(io::Error::new(io::ErrorKind::InvalidInput, text)),
-            State::New(Target::Name(host, port)) => {
-                let question = Arc::new(Question {
-                    host,
-                    port,
-                    answer: Lock::new(Answer::AwaitedBy(cx.waker().clone())),
-                });
-                ask(Arc::clone(&question))?;
-                this.state = State::Asked(question);
-                waits(Reason::IoWait, this.at);
-                return Poll::Pending;
+        let mut job = match std::mem::replace(&mut this.state, State::Done) {
+            State::New(Target::Known(addresses)) => return Poll::Ready(Ok(Addrs(addresses.into_iter()))),
+            State::New(Target::Invalid(text)) => {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, text)));
             }
-            State::Asked(question) => match question.take_answer(cx.waker()) {
-                Some(answer) => answer,
-                None => {
-                    this.state = State::Asked(question);
-                    waits(Reason::IoWait, this.at);
-                    return Poll::Pending;
-                }
-            },
+            State::New(Target::Name(host, port)) => spawn_blocking(move || {
+                std::net::ToSocketAddrs::to_socket_addrs(&(host.as_str(), port)).map(Iterator::collect)
+            }),
+            State::Asked(job) => job,
             State::Done => panic!("`Lookup` polled after it was ready"),
         };
-        Poll::Ready(result.map(|addresses| Addrs(addresses.into_iter())))
-    }
-}
-
-/// A name that is being looked up.
-struct Question {
-    host: String,
-    port: u16,
-    answer: Lock<Answer>,
-}
-
-enum Answer {
-    AwaitedBy(Waker),
-    Here(io::Result<Vec<SocketAddr>>),
-    Taken,
-}
-
-impl Question {
-    /// Takes the answer, or leaves `waker` for when it comes.
-    fn take_answer(&self, waker: &Waker) -> Option<io::Result<Vec<SocketAddr>>> {
-        // A waker's clone and drop are its owner's code: not under the lock.
-        let clone = waker.clone();
-        let mut answer = self.answer.lock();
-        let next =
-            if matches!(*answer, Answer::AwaitedBy(_)) { Answer::AwaitedBy(clone) } else { Answer::Taken };
-        let previous = std::mem::replace(&mut *answer, next);
-        drop(answer);
-        match previous {
-            Answer::Here(result) => Some(result),
-            Answer::AwaitedBy(_) | Answer::Taken => None,
-        }
-    }
-
-    fn answer(&self) {
-        let found = std::net::ToSocketAddrs::to_socket_addrs(&(self.host.as_str(), self.port));
-        let found = found.map(Iterator::collect);
-        let awaited = std::mem::replace(&mut *self.answer.lock(), Answer::Here(found));
-        if let Answer::AwaitedBy(waker) = awaited {
-            waker.wake();
-        }
-    }
-}
-
-impl fmt::Debug for Question {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
-/// So many names are looked up at once; further ones queue.
-const MAX_THREADS: usize = 16;
-
-#[derive(Debug)]
-struct Pool {
-    queue: VecDeque<Arc<Question>>,
-    threads: usize,
-}
-
-static POOL: Mutex<Pool> = Mutex::new(Pool { queue: VecDeque::new(), threads: 0 });
-
-fn pool() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Queues `question`, with a new thread for it if there may be one more.
-fn ask(question: Arc<Question>) -> io::Result<()> {
-    let mut pool = pool();
-    pool.queue.push_back(question);
-    if pool.threads < MAX_THREADS {
-        match thread::Builder::new().name("gorust-resolve".into()).spawn(answer_all) {
-            Ok(_) => pool.threads += 1,
-            // Others are there to answer it in time.
-            Err(_) if pool.threads > 0 => {}
-            Err(error) => {
-                pool.queue.pop_back();
-                return Err(error);
+        match Pin::new(&mut job).poll(cx) {
+            Poll::Ready(Ok(found)) => {
+                Poll::Ready(found.map(|addresses: Vec<_>| Addrs(addresses.into_iter())))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
+            Poll::Pending => {
+                this.state = State::Asked(job);
+                waits(Reason::IoWait, this.at);
+                Poll::Pending
             }
         }
-    }
-    Ok(())
-}
-
-/// Answers until no question is left.
-fn answer_all() {
-    loop {
-        let mut pool = pool();
-        let Some(question) = pool.queue.pop_front() else {
-            pool.threads -= 1;
-            return;
-        };
-        drop(pool);
-        // A waker is its owner's code: a panic in it must not cost the pool a thread it has counted.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| question.answer()));
     }
 }
 
