@@ -77,6 +77,14 @@ pub const PATHS: &[Path] = &[
     path("chan_rendezvous", "a value from one goroutine to another without a buffer", |runtime, count| {
         on_worker(runtime, chan_rendezvous(count))
     }),
+    path(
+        "chan_unbounded",
+        "send and receive through an unbounded channel, 64 at a time",
+        |runtime, count| on_worker(runtime, chan_unbounded(count)),
+    ),
+    path("oneshot", "a oneshot is made, its value sent and received", |runtime, count| {
+        on_worker(runtime, oneshot(count))
+    }),
     path("timer", "a sleep of an hour is armed, and dropped", |runtime, count| {
         on_worker(runtime, timer(count))
     }),
@@ -228,6 +236,30 @@ async fn chan_rendezvous(count: usize) -> Duration {
     let start = Instant::now();
     for i in 0..count {
         assert_eq!(receiver.recv().await, Some(i));
+    }
+    start.elapsed()
+}
+
+async fn chan_unbounded(count: usize) -> Duration {
+    let (sender, receiver) = chan::unbounded();
+    let start = Instant::now();
+    for wave in waves(count, WAVE) {
+        for i in 0..wave {
+            sender.send(i).await.expect("it is open");
+        }
+        for i in 0..wave {
+            assert_eq!(receiver.recv().await, Some(i));
+        }
+    }
+    start.elapsed()
+}
+
+async fn oneshot(count: usize) -> Duration {
+    let start = Instant::now();
+    for i in 0..count {
+        let (sender, receiver) = chan::oneshot();
+        black_box(sender).send(i).expect("the receiver is there");
+        assert_eq!(black_box(receiver).await, Ok(i));
     }
     start.elapsed()
 }

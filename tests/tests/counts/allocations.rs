@@ -130,6 +130,37 @@ fn a_channel_takes_one_allocation_and_one_for_its_buffer() {
 }
 
 #[test]
+fn a_message_through_an_unbounded_channel_takes_no_allocation() {
+    let (sender, receiver) = chan::unbounded();
+    let count = allocations(move || {
+        let (sender, receiver) = (sender.clone(), receiver.clone());
+        async move {
+            for i in 0..TIMES {
+                sender.send(i).await.unwrap();
+                sender.send(i).await.unwrap();
+                assert_eq!(receiver.recv().await, Some(i));
+                assert_eq!(receiver.recv().await, Some(i));
+            }
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_oneshot_takes_one_allocation() {
+    let count = allocations(|| async {
+        for i in 0..TIMES {
+            let (sender, receiver) = chan::oneshot();
+            let waits = go(async move { receiver.await.unwrap() });
+            yield_now().await;
+            sender.send(i).unwrap();
+            assert_eq!(waits.await.unwrap(), i);
+        }
+    });
+    assert_eq!(count, TIMES);
+}
+
+#[test]
 fn a_yield_and_a_sleep_take_no_allocation() {
     let count = allocations(|| async {
         for _ in 0..TIMES {

@@ -26,6 +26,9 @@ fn handles() {
         16 gorust::runtime::Handle;
         8 chan::Sender<u64>;
         8 chan::Receiver<u64>;
+        8 chan::OneSender<u64>;
+        16 chan::OneReceiver<u64>;
+        8 chan::WeakSender<u64>;
         8 gorust::sync::WaitGroup;
         8 gorust::sync::Token;
         16 gorust::context::Context;
