@@ -1,5 +1,5 @@
-//! Every load of every Rust peer runs and finds its sums right, at a small fraction of its counts; and the driver
-//! makes a page of what they say.
+//! Every load of every Rust peer runs and finds its sums right, at a small fraction of its counts; the driver makes a
+//! page and a picture of what they say; and every hot path runs on the simulated clock.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -85,4 +85,15 @@ fn a_page_is_made_again_from_its_samples() {
     assert!(page.contains("### spawn+join, waves of 1,000 from a task"), "{page}");
     assert!(page.contains("| tokio |") && page.contains("| smol |"), "{page}");
     assert_eq!(page, fs::read_to_string(second).unwrap());
+}
+
+#[test]
+fn hot_paths_run_on_the_simulated_clock() {
+    for path in gorust_benches::hot::PATHS {
+        let output = Command::new(env!("CARGO_BIN_EXE_instructions"))
+            .args(["--run", path.name, "100"])
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{}: {output:?}", path.name);
+    }
 }
