@@ -76,7 +76,7 @@ fn wander(world: World, seed: u64, depth: u32) -> Pin<Box<dyn Future<Output = u6
 
 async fn one_step(world: &World, rng: &mut Rng, depth: u32) -> u64 {
     let child = wander(world.clone(), rng.next_u64(), depth + 1);
-    match rng.below(14) {
+    match rng.below(15) {
         0 if depth < DEPTH => drop(go(child)),
         1 if depth < DEPTH => return go(child).await.unwrap_or(0),
         2 if depth < DEPTH => {
@@ -97,19 +97,28 @@ async fn one_step(world: &World, rng: &mut Rng, depth: u32) -> u64 {
             let panicked = go(async { panic!("another of the soak's panics") }).await;
             assert!(panicked.is_err(), "a panic is seen, or the runtime is over");
         }
-        6 => pause(Duration::from_micros(rng.below(500).into())),
-        7 => return gorust::block_on(async { go(async { 7 }).await.unwrap_or(0) }),
-        8 => sleep(Duration::from_micros(rng.below(1_000).into())).await,
-        9 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.rx.recv()).await),
-        10 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.tx.send(1)).await),
-        11 => {
+        6 => {
+            let length = Duration::from_micros(rng.below(500).into());
+            match rng.below(3) {
+                // The monitor finds it out, or is told, or it has a thread of its own.
+                0 => pause(length),
+                1 => gorust::blocking(|| pause(length)),
+                _ => drop(gorust::spawn_blocking(move || pause(length)).await),
+            }
+        }
+        7 if rng.below(200) == 0 => pause(Duration::from_millis(u64::from(rng.below(30)))),
+        8 => return gorust::block_on(async { go(async { 7 }).await.unwrap_or(0) }),
+        9 => sleep(Duration::from_micros(rng.below(1_000).into())).await,
+        10 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.rx.recv()).await),
+        11 => drop(timeout(Duration::from_micros(rng.below(200).into()), world.tx.send(1)).await),
+        12 => {
             let handle = Handle::current();
             let live = Arc::clone(&world.live);
             let tally = Tally::new(&live);
             // A plain thread spawns, perhaps too late.
             std::thread::spawn(move || drop(handle.spawn(async move { drop(tally) })));
         }
-        12 if depth == 0 && rng.below(50) == 0 => {
+        13 if depth == 0 && rng.below(50) == 0 => {
             // A runtime that ends inside a goroutine of another.
             let inner = Runtime::new().expect("a runtime");
             let tally = Tally::new(&world.live);
