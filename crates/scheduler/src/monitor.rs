@@ -48,7 +48,7 @@ const SAMPLE_MIN_NS: u64 = MS / 2;
 /// A look that comes later than it was to come by so much says nothing of others: the whole machine stood still.
 const LATE_NS: u64 = MS;
 /// So long nothing may happen before the monitor sleeps too.
-const REST_NS: u64 = 100 * MS;
+const REST_NS: u64 = 30 * MS;
 /// Nobody has taken the place for so long: whoever was called may never come.
 const CALL_AGAIN_NS: u64 = 100 * MS;
 
@@ -161,6 +161,8 @@ struct View {
     sections: u32,
     /// When a look first found this poll. It is older than that by one pause at most.
     since_ns: u64,
+    /// When it was looked at last.
+    looked_ns: u64,
     /// The thread's CPU clock, and when it was read, in this poll.
     sample: Option<(u64, u64)>,
     /// The address of what was in the next slot.
@@ -212,17 +214,17 @@ struct Watch {
 
 impl Watch {
     fn new(shared: &'static Shared) -> Self {
-        let now_ns = shared.reactor().now_ns();
+        let (now_ns, workers) = (shared.reactor().now_ns(), shared.workers());
         Self {
             shared,
             on_long_poll: shared.config().on_long_poll,
-            views: Vec::new(),
-            strays: Vec::new(),
-            busy: Vec::new(),
-            stuck: Vec::new(),
+            views: Vec::with_capacity(2 * workers),
+            strays: Vec::with_capacity(workers),
+            busy: Vec::with_capacity(workers),
+            stuck: Vec::with_capacity(workers),
             due_ns: now_ns,
-            pause_ns: HELPED_NS,
-            looks_left: LOOKS_PER_PAUSE,
+            pause_ns: CALM_NS,
+            looks_left: 0,
             doubted: false,
             turns: 0,
             turned_ns: now_ns,
@@ -290,7 +292,9 @@ impl Watch {
         if self.is_at_rest(now_ns) {
             return None;
         }
-        Some(self.pause(helped, unsolved, sleeper))
+        // Nothing has happened since the last look: no haste.
+        let quiet = self.stirred_ns != now_ns;
+        Some(if quiet { CALM_NS } else { self.pause(helped, unsolved, sleeper) })
     }
 
     /// Finds out who is busy, and which polls are the same as at the last look.
@@ -354,6 +358,7 @@ impl Watch {
         // There twice, or put there in a poll that has been long for a while.
         let moved = !next.is_null()
             && (next.addr() == view.next || age_ns >= LONG_POLL_NS)
+            && !view.was_preempted(seat, now_ns)
             && seat.next.steal(next).map(|task| shared.inject(task)).is_some();
         view.next = if moved { 0 } else { next.addr() };
         if age_ns >= SLICE_NS {
@@ -504,15 +509,22 @@ impl Watch {
     }
 
     /// How soon to look again, if this would be the beginning of a long poll in which somebody has to help.
-    fn doubt(&self, sleeper: bool) -> Option<u64> {
+    fn doubt(&mut self, sleeper: bool) -> Option<u64> {
         if self.busy.is_empty() {
-            None
-        } else if !sleeper || !self.shared.reactor().is_asleep() {
-            Some(DOUBT_NS)
-        } else {
-            let waits_next = self.busy.iter().any(|&id| self.views[usize::from(id)].next != 0);
-            waits_next.then_some(DOUBT_NEXT_NS)
+            return None;
         }
+        if !sleeper || !self.shared.reactor().is_asleep() {
+            return Some(DOUBT_NS);
+        }
+        let mut doubt_ns = None;
+        for &id in &self.busy {
+            let view = &mut self.views[usize::from(id)];
+            if view.next != 0 {
+                view.sample(self.shared.seat(id));
+                doubt_ns = Some(DOUBT_NEXT_NS);
+            }
+        }
+        doubt_ns
     }
 }
 
@@ -522,9 +534,10 @@ impl View {
         let (polls, sections) = (seat.polls(), seat.sections());
         if polls != self.polls || self.since_ns == 0 {
             let next = seat.next.glance().addr();
-            *self = Self { polls, sections, since_ns: now_ns, next, ..Self::default() };
+            *self = Self { polls, sections, since_ns: now_ns, looked_ns: now_ns, next, ..Self::default() };
             return false;
         }
+        self.looked_ns = now_ns;
         self.offered_ns = None;
         if sections != self.sections {
             self.sections = sections;
@@ -533,6 +546,24 @@ impl View {
             return sections % 2 == 0;
         }
         true
+    }
+
+    /// Reads the thread's CPU clock, if that was not done in this poll.
+    fn sample(&mut self, seat: &Seat) {
+        if self.sample.is_none() {
+            self.sample = seat.with_thread(|thread| thread.cpu_ns()).map(|cpu_ns| (cpu_ns, self.looked_ns));
+        }
+    }
+
+    /// Whether the thread has neither blocked nor computed since the sample: nothing is wrong with its poll, and on so
+    /// busy a machine nobody else gets a CPU sooner.
+    fn was_preempted(&self, seat: &Seat, now_ns: u64) -> bool {
+        let Some((before_ns, since_ns)) = self.sample else { return false };
+        seat.with_thread(|thread| {
+            let ran_ns = thread.cpu_ns()?.saturating_sub(before_ns);
+            Some(ran_ns <= now_ns.saturating_sub(since_ns) / 4 && thread.waits() == Some(false))
+        })
+        .unwrap_or(false)
     }
 
     /// Whether the thread has blocked or computed since an earlier look. `None`: not known yet.

@@ -90,12 +90,14 @@ mod linux {
         fs::File,
         io::Read,
         mem::{MaybeUninit, size_of},
+        path::PathBuf,
     };
 
     #[derive(Debug)]
     pub(super) struct Thread {
-        id: libc::pid_t,
         clock: Option<libc::clockid_t>,
+        /// Where the kernel tells its state. Written down once, so that a look allocates nothing.
+        stat: PathBuf,
     }
 
     impl Thread {
@@ -107,7 +109,8 @@ mod linux {
             let found = unsafe { libc::pthread_getcpuclockid(this, &raw mut clock) } == 0;
             // SAFETY: it has no requirements.
             let id = unsafe { libc::gettid() };
-            Self { id, clock: found.then_some(clock) }
+            let stat = PathBuf::from(format!("/proc/self/task/{id}/stat"));
+            Self { clock: found.then_some(clock), stat }
         }
 
         pub(super) fn cpu_ns(&self) -> Option<u64> {
@@ -127,8 +130,7 @@ mod linux {
         /// that was preempted and still waits would look like one that blocks.
         pub(super) fn waits(&self) -> Option<bool> {
             let mut text = [0; 64];
-            let length =
-                File::open(format!("/proc/self/task/{}/stat", self.id)).ok()?.read(&mut text).ok()?;
+            let length = File::open(&self.stat).ok()?.read(&mut text).ok()?;
             // "id (name) S ..": the name is 15 bytes at most, and may hold a parenthesis.
             let end = text[..length].iter().rposition(|&byte| byte == b')')?;
             Some(*text[..length].get(end + 2)? != b'R')
