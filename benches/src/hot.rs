@@ -61,6 +61,12 @@ pub const PATHS: &[Path] = &[
     path("yield", "a goroutine alone yields, and is polled again", |runtime, count| {
         on_worker(runtime, yields(count))
     }),
+    path("blocking", "a section of blocking code that does nothing", |runtime, count| {
+        on_worker(runtime, blocking(count))
+    }),
+    path("spawn_blocking", "an empty blocking job is started and awaited", |runtime, count| {
+        on_worker(runtime, spawn_blocking(count))
+    }),
     Path {
         sleeps: true,
         ..path(
@@ -184,6 +190,22 @@ async fn yields(count: usize) -> Duration {
     let start = Instant::now();
     for _ in 0..count {
         gorust::yield_now().await;
+    }
+    start.elapsed()
+}
+
+async fn blocking(count: usize) -> Duration {
+    let start = Instant::now();
+    for i in 0..count {
+        assert_eq!(gorust::blocking(|| black_box(i)), i);
+    }
+    start.elapsed()
+}
+
+async fn spawn_blocking(count: usize) -> Duration {
+    let start = Instant::now();
+    for i in 0..count {
+        assert_eq!(gorust::spawn_blocking(move || i).await.expect("it ends"), i);
     }
     start.elapsed()
 }

@@ -260,8 +260,8 @@ impl Thread {
     #[inline]
     fn replace_record(&self, record: *const Record) -> *const Record {
         let previous = self.record();
-        // Ordering: Relaxed, who watches only compares.
-        self.record.store(record.cast_mut(), watched::Ordering::Relaxed);
+        // Ordering: Release, against `Watched::record`: who sees it sees the count of polls that came before.
+        self.record.store(record.cast_mut(), watched::Ordering::Release);
         previous
     }
 
@@ -314,8 +314,8 @@ impl Watched {
     pub unsafe fn record(&self) -> *const Record {
         // SAFETY: the thread lives, as the caller promises, and its state has no destructor.
         let record = unsafe { &(*self.0.as_ptr()).record };
-        // Ordering: Relaxed, for comparing only.
-        record.load(watched::Ordering::Relaxed)
+        // Ordering: Acquire, against `replace_record`.
+        record.load(watched::Ordering::Acquire)
     }
 
     /// Uses up the budget of the goroutine that runs there: its next leaf operation lets others run, as at the end

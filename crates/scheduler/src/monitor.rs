@@ -2,7 +2,8 @@
 //! up. What it knows of another thread is in `watched.rs`; what it moves, in `place.rs` and `spare.rs`; the argument, in
 //! the README, "The monitor".
 //!
-//! It runs no goroutine, and nothing of the user's but wakers that are not ours, when all else has failed.
+//! It runs no goroutine, and nothing of the user's but wakers that are not ours, when all else has failed, and what is
+//! to be dropped at the runtime's end if it happens to be the last to leave.
 
 use crate::{
     builder::{LongPoll, OnLongPoll},
@@ -50,7 +51,7 @@ const LATE_NS: u64 = MS;
 /// So long nothing may happen before the monitor sleeps too.
 const REST_NS: u64 = 30 * MS;
 /// Nobody has taken the place for so long: whoever was called may never come.
-const CALL_AGAIN_NS: u64 = 100 * MS;
+const CALL_AGAIN_NS: u64 = 1_000 * MS;
 
 /// The monitor as the workers see it.
 #[derive(Debug)]
@@ -248,14 +249,14 @@ impl Watch {
         let shared = self.shared;
         let reactor = shared.reactor();
         let now_ns = reactor.now_ns();
-        let late = now_ns > self.due_ns + LATE_NS;
+        let late = now_ns.saturating_sub(self.due_ns) > LATE_NS;
 
         let turns = reactor.turns();
         if turns != self.turns || reactor.is_asleep() || reactor.is_unused() {
             self.turns = turns;
             self.turned_ns = now_ns;
         }
-        let neglected = now_ns - self.turned_ns >= DOUBT_NS;
+        let neglected = now_ns.saturating_sub(self.turned_ns) >= DOUBT_NS;
 
         self.look_at_places(now_ns);
         self.look_at_strays();
@@ -331,6 +332,7 @@ impl Watch {
             // The second is new if the thread has its place again, and is in another poll.
             let still = view.polls == seat.polls() && view.lost.is_some();
             if still {
+                shared.reactor().before_park(seat.timer_shard());
                 give_away(shared, seat);
             } else {
                 view.lost = None;
@@ -568,7 +570,8 @@ impl View {
 
     /// Whether the thread has blocked or computed since an earlier look. `None`: not known yet.
     fn judge(&mut self, seat: &Seat, late: bool, now_ns: u64) -> Option<Verdict> {
-        let Some(cpu_ns) = seat.with_thread(|thread| thread.cpu_ns()) else {
+        // Without a thread there is nothing to judge: it is about to sit down.
+        let Some(cpu_ns) = seat.with_thread(|thread| Some(thread.cpu_ns()))? else {
             // The system does not tell: by time alone.
             return (now_ns.saturating_sub(self.since_ns) >= SLICE_NS).then_some(Verdict::Blocks);
         };

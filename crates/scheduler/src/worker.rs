@@ -145,6 +145,7 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
 impl Worker {
     /// The life of a worker thread on the seat `seat_id`, which begins with a call.
     pub(crate) fn main(shared: &'static Shared, seat_id: SeatId, call: Call) {
+        let bomb = AbortOnUnwind;
         let seat = shared.seat(seat_id);
         let reactor = shared.reactor();
         let shard = reactor.claim_shard();
@@ -171,7 +172,6 @@ impl Worker {
             streak: Cell::new(0),
             wakers: RefCell::new(Vec::new()),
         };
-        let bomb = AbortOnUnwind;
         WORKER.set(&raw const worker);
         worker.answer(call);
         worker.run();
@@ -179,10 +179,10 @@ impl Worker {
         WORKER.set(std::ptr::null());
         // A guard that a goroutine has left behind in a thread-local finds nothing to bring back.
         HIDDEN.set((std::ptr::null(), HIDDEN.get().1));
-        drop(bomb);
         drop(entered);
         reactor.release_shard(shard);
         seat.stand_up(worker.belongings);
+        drop(bomb);
         shared.free_seat(seat_id);
         shutdown::leave(shared);
     }
