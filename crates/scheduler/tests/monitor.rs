@@ -3,7 +3,7 @@
 
 use gorust_reactor::{Async, clock::Instant, time::sleep};
 use gorust_scheduler::{
-    block_on, go,
+    block_on, blocking, go,
     runtime::{Builder, Handle, LongPoll, Runtime},
     yield_now,
 };
@@ -384,30 +384,39 @@ fn the_monitor_sleeps_while_nothing_happens_and_gets_up_again() {
 
 #[test]
 fn a_runtime_ends_while_its_threads_are_blocked() {
-    let (release, released) = channel::<()>();
-    let (started, starts) = channel();
-    let runtime = runtime(2);
-    let released = Arc::new(std::sync::Mutex::new(released));
-    let all: Vec<_> = (0..4)
-        .map(|_| {
-            let (started, released) = (started.clone(), Arc::clone(&released));
-            runtime.spawn(async move {
-                started.send(()).unwrap();
-                let _ = released.lock().unwrap().recv();
-                go(async {}).await.unwrap_err().is_canceled()
+    for announced in [false, true] {
+        let (release, released) = channel::<()>();
+        let (started, starts) = channel();
+        let runtime = runtime(2);
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let all: Vec<_> = (0..4)
+            .map(|_| {
+                let (started, released) = (started.clone(), Arc::clone(&released));
+                runtime.spawn(async move {
+                    let wait = || {
+                        started.send(()).unwrap();
+                        let _ = released.lock().unwrap().recv();
+                    };
+                    if announced {
+                        blocking(wait);
+                    } else {
+                        wait();
+                    }
+                    go(async {}).await.unwrap_err().is_canceled()
+                })
             })
-        })
-        .collect();
-    for _ in 0..4 {
-        starts.recv_timeout(LONG).unwrap();
-    }
-    let ended = thread::spawn(move || drop(runtime));
-    until(|| ended.is_finished());
-    ended.join().unwrap();
-    drop(release);
-    for one in all {
-        // Its poll ends, and it with it; or it got as far as its next await.
-        assert!(block_on(one).unwrap_or_else(|error| error.is_canceled()));
+            .collect();
+        for _ in 0..4 {
+            starts.recv_timeout(LONG).unwrap();
+        }
+        let ended = thread::spawn(move || drop(runtime));
+        until(|| ended.is_finished());
+        ended.join().unwrap();
+        drop(release);
+        for one in all {
+            // Its poll ends, and it with it; or it got as far as its next await.
+            assert!(block_on(one).unwrap_or_else(|error| error.is_canceled()));
+        }
     }
 }
 
@@ -427,7 +436,7 @@ fn everything_at_once() {
                         2 => sleep(Duration::from_micros(200 * (seed % 5))).await,
                         3 => yield_now().await,
                         4 => Handle::current().block_on(sleep(millis(1))),
-                        _ => gorust_scheduler::blocking(|| block(millis(seed % 3))),
+                        _ => blocking(|| block(millis(seed % 3))),
                     }
                 }
                 sender.send(seed).unwrap();
