@@ -58,10 +58,12 @@ pub enum Reason {
     Join,
     /// For nothing: it let others run first.
     Yield,
+    /// In a test, for every other goroutine to wait.
+    Quiescence,
 }
 
 impl Reason {
-    const ALL: [(Self, &'static str); 18] = [
+    const ALL: [(Self, &'static str); 19] = [
         (Self::Unknown, "waiting"),
         (Self::ChanReceive, "chan receive"),
         (Self::ChanSend, "chan send"),
@@ -80,6 +82,7 @@ impl Reason {
         (Self::ContextDone, "context done"),
         (Self::Join, "join"),
         (Self::Yield, "yield"),
+        (Self::Quiescence, "test.wait"),
     ];
 
     fn from_u8(value: u8) -> Self {
@@ -198,6 +201,14 @@ impl Record {
             at: unsafe { at.as_ref() },
             since: self.waits_since.load(Ordering::Relaxed),
         }
+    }
+
+    /// Forgets what it last waited for: it is about to run. A scheduler that reports to a person calls it before each
+    /// poll, so that a wait in a future that says nothing is not taken for the one before.
+    pub fn forget_wait(&self) {
+        // Ordering: Relaxed, as in `wait`.
+        self.waits_at.store(std::ptr::null_mut(), Ordering::Relaxed);
+        self.reason.store(Reason::Unknown as u8, Ordering::Relaxed);
     }
 
     #[inline]
@@ -352,9 +363,21 @@ pub struct Entered {
 /// * Guards of one thread are dropped in the reverse order of their creation.
 #[inline]
 pub unsafe fn enter(record: *const Record) -> Entered {
+    // SAFETY: as the caller promises.
+    unsafe { enter_for(record, BUDGET) }
+}
+
+/// As [`enter`], with a budget of `operations`: how many leaf operations succeed before one is put off. A seeded
+/// scheduler chooses it, to have a goroutine interrupted before an operation of its choice.
+///
+/// # Safety
+///
+/// As [`enter`].
+#[inline]
+pub unsafe fn enter_for(record: *const Record, operations: u32) -> Entered {
     THREAD.with(|thread| Entered {
         previous: thread.replace_record(record),
-        budget: thread.replace_budget(BUDGET),
+        budget: thread.replace_budget(operations),
     })
 }
 
@@ -384,6 +407,37 @@ impl Drop for Unlimited {
     fn drop(&mut self) {
         THREAD.with(|thread| {
             thread.replace_budget(self.0);
+        });
+    }
+}
+
+/// Puts this thread outside every goroutine, with random numbers from a seed of their own, until the guard is dropped:
+/// what runs meanwhile sees nothing of whoever called it. For a scheduler that runs on somebody else's thread.
+#[derive(Debug)]
+pub struct Apart {
+    record: *const Record,
+    budget: u32,
+    coarse_now: u32,
+    rng: u64,
+}
+
+/// Puts this thread outside every goroutine; see [`Apart`].
+pub fn apart(seed: u64) -> Apart {
+    THREAD.with(|thread| Apart {
+        record: thread.replace_record(std::ptr::null()),
+        budget: thread.replace_budget(UNLIMITED),
+        coarse_now: thread.coarse_now.replace(0),
+        rng: thread.rng.replace(seed),
+    })
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        THREAD.with(|thread| {
+            thread.replace_record(self.record);
+            thread.replace_budget(self.budget);
+            thread.coarse_now.set(self.coarse_now);
+            thread.rng.reseed(self.rng);
         });
     }
 }
@@ -541,6 +595,24 @@ mod tests {
     }
 
     #[test]
+    fn apart_brings_everything_back() {
+        seed(5);
+        let first = random();
+        seed(5);
+        let record = Record::new(9, 0, Location::caller(), [0; 3]);
+        // SAFETY: the record outlives the guard, which is dropped after those made later.
+        let entered = unsafe { enter_for(&raw const record, 1) };
+        let apart = apart(7);
+        assert_eq!(id(), 0);
+        assert_ne!(random(), first);
+        drop(apart);
+        assert_eq!((id(), random()), (9, first));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(poll_proceed(&mut cx).is_ready() && poll_proceed(&mut cx).is_pending());
+        drop(entered);
+    }
+
+    #[test]
     fn waits_is_written_in_the_record() {
         let record = Record::new(7, 3, Location::caller(), [0; 3]);
         waits(Reason::Sleep, Location::caller());
@@ -553,6 +625,8 @@ mod tests {
         let wait = record.wait();
         assert_eq!((wait.reason, wait.since), (Reason::ChanReceive, 25));
         assert!(wait.at.is_some_and(|at| at.file().ends_with("current.rs")));
+        record.forget_wait();
+        assert!(record.wait().reason == Reason::Unknown && record.wait().at.is_none());
         assert_eq!(id(), 0);
     }
 }

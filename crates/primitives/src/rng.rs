@@ -29,6 +29,11 @@ impl Rng {
         self.0.set(seed);
     }
 
+    /// Starts again from `seed`. What it returns brings the present sequence back, as a seed.
+    pub fn replace(&self, seed: u64) -> u64 {
+        self.0.replace(seed)
+    }
+
     /// Returns 64 random bits.
     #[inline]
     pub fn next_u64(&self) -> u64 {
