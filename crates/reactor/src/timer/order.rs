@@ -63,6 +63,12 @@ impl Order {
         Some(first)
     }
 
+    /// Removes every entry, and keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.quads.clear();
+        self.len = 0;
+    }
+
     /// Removes every entry that `keep` refuses; linear.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Entry) -> bool) {
         let mut kept = 0;

@@ -226,6 +226,9 @@ impl Shard {
     pub(crate) fn reopen(&self) {
         let mut timers = self.timers.lock();
         debug_assert_eq!(timers.slab.owned(), 0, "only an empty shard is opened again");
+        // Nothing of the past: in which order equal deadlines fire depends on the calls of this life alone.
+        timers.order.clear();
+        timers.dead = 0;
         timers.fired = 0;
         timers.closed = false;
     }
@@ -367,6 +370,45 @@ mod tests {
         shard.fire(20, &mut wakers);
         assert_eq!((wakers.len(), shard.look(second, Waker::noop())), (1, Look::Fired));
         assert!(shard.is_empty(), "who finds it fired has released it");
+    }
+
+    #[test]
+    fn a_shard_opened_again_fires_equal_deadlines_in_the_order_of_a_new_one() {
+        let order = |shard: &Shard| {
+            let (sender, receiver) = channel();
+            let armed = [5, 5, 3, 5, 5, 4, 5, 5, 5].into_iter().enumerate();
+            let slots: Vec<u32> = armed
+                .map(|(number, deadline)| {
+                    let waker = Waker::from(Arc::new(Tell(number as u64, sender.clone())));
+                    shard.settle();
+                    shard.arm(deadline, waker).unwrap()
+                })
+                .collect();
+            shard.release(slots[3]);
+            let mut wakers = Vec::new();
+            shard.fire(5, &mut wakers);
+            wakers.into_iter().for_each(Waker::wake);
+            for (number, slot) in slots.into_iter().enumerate() {
+                if number != 3 {
+                    shard.release(slot);
+                }
+            }
+            receiver.try_iter().collect::<Vec<_>>()
+        };
+        let fresh = order(&Shard::new());
+        assert_eq!(fresh.len(), 8);
+        let used = Shard::new();
+        for length in 1..40 {
+            let slots: Vec<u32> = (0..length).map(|at| used.arm(at % 7, noop()).unwrap()).collect();
+            used.settle();
+            used.close(&mut Vec::new());
+            // Given back this late, they leave dead entries in the order.
+            slots.into_iter().for_each(|slot| {
+                used.release(slot);
+            });
+            used.reopen();
+            assert_eq!(order(&used), fresh, "after {length} timers");
+        }
     }
 
     #[test]
