@@ -5,7 +5,7 @@ use gorust_primitives::shim::{AtomicU64, Ordering};
 use std::{
     ops::{Add, AddAssign, Sub, SubAssign},
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// The clock a reactor runs by; chosen when it is opened.
@@ -301,6 +301,30 @@ impl Sub for Instant {
 const fn saturating_ns(duration: Duration) -> u64 {
     let ns = duration.as_nanos();
     if ns > u64::MAX as u128 { u64::MAX } else { ns as u64 }
+}
+
+/// The virtual calendar begins on 2000-01-01 at 00:00 UTC: so many seconds after Unix time does.
+const VIRTUAL_EPOCH_SECONDS: u64 = 946_684_800;
+
+/// Returns the time of day: the system's, and in a bubble that of a calendar which begins on 2000-01-01 at 00:00 UTC
+/// and moves with the bubble's clock.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_reactor::clock::wall_now;
+/// use std::time::UNIX_EPOCH;
+///
+/// assert!(wall_now() > UNIX_EPOCH);
+/// ```
+pub fn wall_now() -> SystemTime {
+    match crate::current::virtual_now_ns() {
+        Some(ns) => {
+            let since = Duration::from_nanos(ns.saturating_sub(START_NS));
+            UNIX_EPOCH + Duration::from_secs(VIRTUAL_EPOCH_SECONDS) + since
+        }
+        None => SystemTime::now(),
+    }
 }
 
 /// The std instant that stands for [`Instant::START`].

@@ -96,6 +96,11 @@ pub(crate) fn now_ns() -> u64 {
     }
 }
 
+/// What the clock of this thread says, if it is a virtual one.
+pub(crate) fn virtual_now_ns() -> Option<u64> {
+    here().map(|here| here.reactor).filter(|reactor| reactor.is_virtual()).map(Reactor::now_ns)
+}
+
 static GLOBAL: RwLock<Option<&'static Reactor>> = RwLock::new(None);
 
 /// Says which reactor the global runtime drives. Threads outside any runtime use it from now on.
