@@ -1,7 +1,7 @@
 //! `block_on`: from a thread into async code, on any thread.
 
 use crate::{
-    global,
+    bubble, global,
     runtime::Handle,
     worker::{self, Worker},
 };
@@ -9,6 +9,7 @@ use gorust_primitives::{current, parker::Parker};
 use std::{
     cell::{Cell, RefCell},
     future::Future,
+    panic::Location,
     pin::pin,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
@@ -25,7 +26,7 @@ use std::{
 ///
 /// # Panics
 ///
-/// Only if the future does.
+/// If the future does; and in a bubble that fails meanwhile, with a payload that is not printed and ends the goroutine.
 ///
 /// # Go
 ///
@@ -38,11 +39,21 @@ use std::{
 /// let length = gorust_scheduler::block_on(async { text.len() });
 /// assert_eq!(length, 8);
 /// ```
+#[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    let site = Location::caller();
     global::install_hooks();
-    worker::with_this_thread(|worker| match worker {
-        Some(worker) => run_on_worker(future, worker),
-        None => run(future, || {}),
+    run_here(future, site)
+}
+
+/// In a bubble its loop goes on, elsewhere the thread sleeps.
+fn run_here<F: Future>(future: F, site: &'static Location<'static>) -> F::Output {
+    bubble::with_current(|engine| match engine {
+        Some(engine) => bubble::block_on(engine, future, site),
+        None => worker::with_this_thread(|worker| match worker {
+            Some(worker) => run_on_worker(future, worker),
+            None => run(future, || {}),
+        }),
     })
 }
 
@@ -57,14 +68,11 @@ fn run_on_worker<F: Future>(future: F, worker: &Worker) -> F::Output {
 }
 
 /// `block_on` with the runtime of `handle` as the current one.
+#[track_caller]
 pub(crate) fn block_on_in<F: Future>(handle: &Handle, future: F) -> F::Output {
-    worker::with_this_thread(|worker| {
-        let _entered = handle.enter();
-        match worker {
-            Some(worker) => run_on_worker(future, worker),
-            None => run(future, || {}),
-        }
-    })
+    let site = Location::caller();
+    let _entered = handle.enter();
+    run_here(future, site)
 }
 
 struct Thread(Parker);

@@ -3,7 +3,7 @@
 //! `spare.rs`.
 
 use crate::{
-    schedule,
+    bubble, schedule,
     task::join::JoinHandle,
     worker::{self, JobGuard},
 };
@@ -96,7 +96,8 @@ impl<F: FnOnce() -> T, T> Future for Job<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         worker::with_this_thread(|worker| {
-            if worker.is_some_and(worker::Worker::send_job_to_spares) {
+            // In a bubble it runs in place: other threads have no part in it.
+            if !bubble::in_bubble() && worker.is_some_and(worker::Worker::send_job_to_spares) {
                 // Woken in its own poll, it goes where the worker has just been told to send it.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

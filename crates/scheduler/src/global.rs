@@ -26,6 +26,11 @@ pub(crate) fn set_entered(handle: Option<Handle>) -> Option<Handle> {
     ENTERED.with(|entered| entered.replace(handle))
 }
 
+/// Whether the runtime of `handle` is the one this thread entered last.
+pub(crate) fn has_entered(handle: &Handle) -> bool {
+    ENTERED.with(|entered| entered.borrow().as_ref().is_some_and(|entered| entered.is_same(handle)))
+}
+
 /// The runtime this thread entered, or the global one if it is running.
 pub(crate) fn try_current() -> Option<Handle> {
     ENTERED

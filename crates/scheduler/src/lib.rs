@@ -14,7 +14,9 @@
 
 mod block_on;
 mod blocking;
+pub mod bubble;
 mod builder;
+pub mod dump;
 mod global;
 mod idle;
 mod main_entry;

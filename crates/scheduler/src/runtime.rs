@@ -52,6 +52,7 @@ impl Runtime {
 
     /// Runs a future to its end on this thread, with this runtime as the current one; see
     /// [`block_on`](crate::block_on()).
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
@@ -144,6 +145,7 @@ impl Handle {
 
     /// Runs a future to its end on this thread, with this runtime as the current one; see
     /// [`block_on`](crate::block_on()).
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         block_on::block_on_in(self, future)
     }
@@ -190,6 +192,10 @@ impl Handle {
 
     pub(crate) fn is_open(&self) -> bool {
         self.shared.is_open_as(self.generation)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.shared, other.shared) && self.generation == other.generation
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {

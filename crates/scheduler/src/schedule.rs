@@ -113,7 +113,9 @@ impl Handle {
         let shared = self.shared();
         let open = self.is_open();
         let home = Home { runtime: shared.index(), shard: if open { Home::NEW } else { Home::NOWHERE } };
-        let task = allocate(future, take_ids(1), spawned_at, home);
+        let bubbles = if open { shared.side.next_id() } else { None };
+        let id = bubbles.unwrap_or_else(|| take_ids(1));
+        let task = allocate(future, id, spawned_at, home);
         // SAFETY: the future's output is this, and the task has not run.
         let handle = unsafe { task.handle() };
         if open {

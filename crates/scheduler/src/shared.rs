@@ -3,6 +3,7 @@
 
 use crate::{
     PanicPolicy,
+    bubble::Side,
     builder::Config,
     idle::{Idle, MAX_PLACES},
     monitor::Monitor,
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) threads: AtomicUsize,
     /// Held to end the runtime, once.
     ending: Lock<()>,
+    /// If this is a bubble: what is not its own thread's alone.
+    pub(crate) side: Side,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +103,7 @@ impl Shared {
             left_outside: AtomicU64::new(0),
             threads: AtomicUsize::new(0),
             ending: Lock::new(()),
+            side: Side::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The table of runtimes: from the number in a task's header to the memory of its runtime, which is never freed.
 //! A waker may come years later; what it touches on the way to a queue is here, and static.
 
-use crate::{PanicPolicy, shared::Shared, task::raw::Home};
+use crate::{shared::Shared, task::raw::Home};
 use gorust_primitives::shim::StaticLock;
 use std::sync::OnceLock;
 
@@ -44,10 +44,7 @@ pub(crate) fn give_back(shared: &'static Shared) {
     POOL.lock().ended.push(shared);
 }
 
-/// What the runtime of that number does with a panic nobody can see.
-pub(crate) fn panic_policy(index: u16) -> PanicPolicy {
-    TABLE
-        .get(usize::from(index))
-        .and_then(OnceLock::get)
-        .map_or(PanicPolicy::Exit, |shared| shared.panic_policy())
+/// Returns the runtime of that number, if there ever was one.
+pub(crate) fn find(index: u16) -> Option<&'static Shared> {
+    TABLE.get(usize::from(index)).and_then(OnceLock::get).copied()
 }

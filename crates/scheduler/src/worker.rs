@@ -321,7 +321,8 @@ impl Worker {
     }
 
     /// Queues a task that the running one has woken or spawned: it runs next, and what it displaces can be stolen.
-    #[inline]
+    // Always: it is most of what a wake costs, and whether the compiler finds it small enough depends on what else is there.
+    #[inline(always)]
     pub(crate) fn push_next(&self, task: Runnable) {
         if !self.queues_here() {
             return self.shared.inject(task);

@@ -5,7 +5,7 @@
 //! was dropped before it resolved, is treated as the runtime's [`PanicPolicy`] says.
 
 use super::raw::Header;
-use crate::table;
+use crate::{bubble, table};
 use std::{
     any::Any,
     error::Error,
@@ -119,9 +119,17 @@ struct PanicBox {
     /// `None` only while it is dropped.
     payload: Option<Box<dyn Any + Send>>,
     goroutine: u64,
-    /// Of the goroutine's runtime, which may be gone by the time this is dropped.
-    policy: PanicPolicy,
+    /// What is due if nobody sees it. Of the goroutine's runtime, which may be gone by the time this is dropped.
+    unseen: Unseen,
     seen: bool,
+}
+
+/// What is due when nobody sees a panic.
+#[derive(Clone, Copy)]
+enum Unseen {
+    Policy(PanicPolicy),
+    /// The bubble is told: its runtime's number and generation.
+    Bubble(u16, u32),
 }
 
 // SAFETY: through `&PanicBox` the payload is reached only by `message`, which looks at `&str` and `String`, both
@@ -144,8 +152,8 @@ impl Drop for PanicBox {
         if self.seen {
             return;
         }
-        match self.policy {
-            PanicPolicy::Exit => {
+        match self.unseen {
+            Unseen::Policy(PanicPolicy::Exit) => {
                 let line = format!(
                     "gorust: goroutine {} panicked and nobody can see it: {}\nexit status 2\n",
                     self.goroutine,
@@ -153,12 +161,27 @@ impl Drop for PanicBox {
                 );
                 exit_now(&line);
             }
-            PanicPolicy::Isolate => {
+            Unseen::Policy(PanicPolicy::Isolate) => {
                 if let Some(payload) = self.payload.take() {
                     drop_payload(payload);
                 }
             }
+            Unseen::Bubble(runtime, generation) => {
+                if let Some(payload) = self.payload.take() {
+                    bubble_lost(runtime, generation, self.goroutine, payload);
+                }
+            }
         }
+    }
+}
+
+/// Tells a bubble of a panic that nobody saw. If it has ended meanwhile, the panic was printed, and that is all.
+fn bubble_lost(runtime: u16, generation: u32, goroutine: u64, payload: Box<dyn Any + Send>) {
+    match table::find(runtime) {
+        Some(shared) if shared.is_open_as(generation) => {
+            shared.side.panic_lost(bubble::Lost { goroutine, payload });
+        }
+        _ => drop_payload(payload),
     }
 }
 
@@ -192,30 +215,36 @@ pub(crate) fn exit_now(line: &str) -> ! {
 }
 
 /// Prints a panic where it happened and makes it an error that will not get lost.
+///
+/// In a bubble it is not printed but written down: the bubble's own report tells of it, if nobody sees it.
 pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) -> JoinError {
     let record = &task.record;
-    let line = format!(
-        "gorust: panic in goroutine {} [running], spawned at {}: {}\n",
-        record.id(),
-        record.spawned_at(),
-        message(&*payload)
-    );
-    // One write, so that lines of several goroutines do not mix.
-    report(&line);
-    let goroutine = record.id();
-    JoinError {
-        goroutine,
-        panic: Some(PanicBox {
-            payload: Some(payload),
-            goroutine,
-            policy: table::panic_policy(task.home().runtime),
-            seen: false,
-        }),
+    let (goroutine, spawned_at) = (record.id(), record.spawned_at());
+    if payload.is::<bubble::Over>() {
+        return JoinError::canceled(goroutine);
     }
+    let runtime = task.home().runtime;
+    let unseen = match table::find(runtime) {
+        Some(shared) if shared.side.is_bubble() => {
+            let at = bubble::last_location();
+            shared.side.panic_happened(bubble::Happened { goroutine, spawned_at, at });
+            Unseen::Bubble(runtime, shared.generation())
+        }
+        shared => {
+            let message = message(&*payload);
+            // One write, so that lines of several goroutines do not mix.
+            report(&format!(
+                "gorust: panic in goroutine {goroutine} [running], spawned at {spawned_at}: {message}\n"
+            ));
+            Unseen::Policy(shared.map_or(PanicPolicy::Exit, |shared| shared.panic_policy()))
+        }
+    };
+    let payload = Some(payload);
+    JoinError { goroutine, panic: Some(PanicBox { payload, goroutine, unseen, seen: false }) }
 }
 
 /// What a payload says, if it is a text.
-fn message(payload: &(dyn Any + Send)) -> &str {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         text
     } else if let Some(text) = payload.downcast_ref::<String>() {

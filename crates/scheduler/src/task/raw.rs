@@ -402,14 +402,27 @@ impl Runnable {
         Self(raw)
     }
 
+    /// A counted reference to the task.
+    pub(crate) fn task(&self) -> TaskRef {
+        self.header().state.retain();
+        // SAFETY: the reference just added is the new value's.
+        unsafe { TaskRef::from_raw(self.0) }
+    }
+
     /// Polls the task once. Returns it if it was woken meanwhile and must be scheduled again.
     #[inline]
     pub(crate) fn run(self) -> Option<Self> {
+        self.run_for(current::BUDGET)
+    }
+
+    /// As [`run`](Self::run), with a budget of so many leaf operations.
+    #[inline]
+    pub(crate) fn run_for(self, operations: u32) -> Option<Self> {
         let header = ManuallyDrop::new(self).0;
         // SAFETY: the Runnable's reference is ours until `park` or `complete` below.
         let task = unsafe { header.as_ref() };
         // SAFETY: the record lies in the task, which outlives the poll; guards nest with the polls.
-        let entered = unsafe { current::enter(&raw const task.record) };
+        let entered = unsafe { current::enter_for(&raw const task.record, operations) };
         match task.state.start() {
             Start::Poll => {
                 // SAFETY: the vtable is that of this task's future. No reference is counted for this waker: it is

@@ -1,0 +1,94 @@
+//! What threads other than the bubble's own may touch: it lies in the runtime's [`Shared`](crate::shared::Shared), which
+//! is never freed. Of a runtime that is no bubble it is never written.
+
+use gorust_primitives::shim::{AtomicU64, AtomicUsize, Lock, Ordering};
+use std::{any::Any, panic::Location};
+
+/// No bubble.
+const NONE: u64 = 0;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Side {
+    /// The number of the next goroutine, or [`NONE`].
+    next_id: AtomicU64,
+    /// How many panics nobody can see any more.
+    lost_count: AtomicUsize,
+    panics: Lock<Panics>,
+}
+
+#[derive(Debug, Default)]
+struct Panics {
+    /// All that happened.
+    happened: Vec<Happened>,
+    /// Those that nobody can see any more.
+    lost: Vec<Lost>,
+}
+
+/// A panic, where and in whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Happened {
+    pub(crate) goroutine: u64,
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// Where in the program, if it is known.
+    pub(crate) at: Option<String>,
+}
+
+/// A panic that nobody saw.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) goroutine: u64,
+    pub(crate) payload: Box<dyn Any + Send>,
+}
+
+impl Side {
+    pub(crate) fn new() -> Self {
+        Self {
+            next_id: AtomicU64::new(NONE),
+            lost_count: AtomicUsize::new(0),
+            panics: Lock::new(Panics::default()),
+        }
+    }
+
+    /// The runtime, which nobody else uses yet, is a bubble: its goroutines count from 1.
+    pub(crate) fn begin(&self) {
+        // Ordering: Relaxed throughout, published by the status of the runtime.
+        self.next_id.store(1, Ordering::Relaxed);
+        self.lost_count.store(0, Ordering::Relaxed);
+    }
+
+    /// The bubble is over. Returns what is left to report.
+    pub(crate) fn end(&self) -> (Vec<Happened>, Vec<Lost>) {
+        // Ordering: Relaxed, as in `is_bubble`.
+        self.next_id.store(NONE, Ordering::Relaxed);
+        let mut panics = self.panics.lock();
+        (std::mem::take(&mut panics.happened), std::mem::take(&mut panics.lost))
+    }
+
+    pub(crate) fn is_bubble(&self) -> bool {
+        // Ordering: Relaxed, it does not change while the runtime is open.
+        self.next_id.load(Ordering::Relaxed) != NONE
+    }
+
+    /// A number for a new goroutine, if this is a bubble.
+    pub(crate) fn next_id(&self) -> Option<u64> {
+        // Ordering: Relaxed, only that no number is given twice.
+        self.is_bubble().then(|| self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn panic_happened(&self, panic: Happened) {
+        self.panics.lock().happened.push(panic);
+    }
+
+    pub(crate) fn panic_lost(&self, lost: Lost) {
+        self.panics.lock().lost.push(lost);
+        // Ordering: Release, against the Acquire in `has_lost`.
+        self.lost_count.fetch_add(1, Ordering::Release);
+    }
+
+    /// Whether there was a panic that nobody can see.
+    pub(crate) fn has_lost(&self) -> bool {
+        // Ordering: Acquire, against `panic_lost`.
+        self.lost_count.load(Ordering::Acquire) != 0
+    }
+}
