@@ -146,6 +146,27 @@ pub mod time {
     pub use std::time::Duration;
 }
 
+/// Tests that own time and chance: bubbles, what can be asked inside one, and the explorer of schedules.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{prelude::*, test};
+///
+/// test::bubble(7, async {
+///     let (tx, rx) = chan(0);
+///     let receiver = go(async move { timeout(Duration::from_secs(5), rx.recv()).await });
+///     test::advance(Duration::from_secs(4)).await;
+///     tx.send("in time").await.unwrap();
+///     assert_eq!(receiver.await.unwrap(), Ok(Some("in time")));
+/// })
+/// .unwrap();
+/// ```
+pub mod test {
+    #[doc(inline)]
+    pub use gorust_scheduler::{bubble::*, dump::*};
+}
+
 /// TCP.
 ///
 /// # Examples
