@@ -1,12 +1,15 @@
 //! The attribute macros of gorust, to be used through the facade. This crate only writes code; what that code calls
 //! is `gorust::__private`.
 //!
-//! `main_attr.rs` is `#[gorust::main]`; `duration.rs` reads `"1m30s"` as Go does.
+//! `main_attr.rs` is `#[gorust::main]`, `test_attr.rs` `#[gorust::test]`; `attribute.rs` is what they share, and
+//! `duration.rs` reads `"1m30s"` as Go does.
 
 #![forbid(unsafe_code)]
 
+mod attribute;
 mod duration;
 mod main_attr;
+mod test_attr;
 
 use proc_macro::TokenStream;
 
@@ -63,4 +66,49 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     main_attr::expand(args.into(), item.into()).into()
+}
+
+/// Makes an `async fn` a test that runs in a bubble: on one thread, in virtual time, by a seed.
+///
+/// The test fails if it panics or returns an error, if a goroutine outlives it, if all of them wait and no timer is
+/// there to wake one, or if one panics and nobody looks. The report says which goroutines are left, where they were
+/// spawned, what each waits for and since when, and how to run exactly this again. One seed is one run, to the last
+/// choice: without arguments it is made from the test's path, so a test does the same each time.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `seeds = 1000` | runs with so many seeds, each another schedule, until one fails; that one is shrunk |
+/// | `seed = 7` | the seed, or the first of them |
+/// | `real` | on a runtime of its own with two workers, real time and real sockets |
+/// | `workers = 4` | `real`, with so many workers |
+/// | `leaks = "allow"` | goroutines may outlive the test; they are dropped |
+/// | `timeout = "5s"` | how long one run may take by the wall clock; 60 seconds unless said |
+/// | `crate = "path"` | where to find gorust, if it is not called `gorust` |
+///
+/// The function may return whatever a test may return, and attributes such as `#[should_panic]` and `#[ignore]` mean
+/// what they mean on any test. `GORUST_SEED=7` in the environment runs every test with that one seed, and
+/// `GORUST_SCHEDULE` replays a shrunk schedule; the report prints both where they help.
+///
+/// # Go
+///
+/// `synctest.Test`, with goleak and a deadlock detector in it. Go's scheduler takes no seed.
+///
+/// # Examples
+///
+/// ```standalone_crate
+/// # extern crate self as gorust;
+/// # pub use gorust_macros::test;
+/// use std::error::Error;
+///
+/// #[gorust::test(seeds = 100)]
+/// async fn ports_are_numbers() -> Result<(), Box<dyn Error>> {
+///     let port: u16 = "8080".parse()?;
+///     assert_eq!(port, 8080);
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    test_attr::expand(args.into(), item.into()).into()
 }

@@ -12,19 +12,23 @@
 //! written. Its result is turned into an `ExitCode` inside the future: an error that is not `Send` never leaves
 //! the goroutine.
 
-use crate::duration;
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use crate::attribute::{Argument, Errors, Function, Words, optional};
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{
-    Attribute, Error, LitInt, LitStr, Path, Result, ReturnType, Signature, Token, Visibility,
-    ext::IdentExt,
-    parse::{Parse, ParseStream, Parser},
-    spanned::Spanned,
+use syn::{Error, Path, Result, ReturnType, spanned::Spanned};
+
+const WORDS: Words = Words {
+    attribute: "#[gorust::main]",
+    subject: "`main`",
+    shape: "async fn main()",
+    no_parameters: "the command line is in `std::env::args()`",
+    arguments: "there are `workers = 4`, `grace = \"5s\"`, `panic = \"exit\"`, `panic = \"isolate\"`, `local` \
+                and `crate = \"path\"`",
 };
 
 /// Writes the program's real `main` around the `async fn` in `item`, or the errors in both as sentences.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match syn::parse2::<Function>(item.clone()) {
+    let function = match Function::parse(item.clone(), &WORDS) {
         Ok(function) => function,
         Err(error) => {
             let error = error.into_compile_error();
@@ -33,9 +37,10 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     let mut errors = Errors(None);
     let options = Options::parse(args, &mut errors);
-    function.check(&mut errors);
+    check_name(&function, &mut errors);
+    function.check(&WORDS, &mut errors);
     match errors.0 {
-        None => function.expand(&options),
+        None => write(function, &options),
         Some(error) => {
             // Keep the body under a `main` that compiles, so that these errors are the only ones.
             let error = error.into_compile_error();
@@ -52,127 +57,53 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// Collects errors, so that all of them are reported at once.
-struct Errors(Option<Error>);
-
-impl Errors {
-    fn add(&mut self, error: Error) {
-        match &mut self.0 {
-            Some(first) => first.combine(error),
-            None => self.0 = Some(error),
-        }
+fn check_name(function: &Function, errors: &mut Errors) {
+    let name = &function.sig.ident;
+    if name != "main" {
+        let message = format!(
+            "#[gorust::main] goes on `main`, and this is `{name}`; to run async code from a plain function call \
+             `gorust::block_on`"
+        );
+        errors.add(Error::new(name.span(), message));
     }
 }
 
-/// The item under the attribute. Its body is not parsed: the compiler does that, and knows the language better.
-struct Function {
-    attrs: Vec<Attribute>,
-    vis: Visibility,
-    sig: Signature,
-    body: Group,
-}
-
-impl Parse for Function {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let attrs = input.call(Attribute::parse_outer)?;
-        let vis = input.parse()?;
-        let not_a_function =
-            |span| Error::new(span, "#[gorust::main] goes on a function: `async fn main() { .. }`");
-        let start = input.span();
-        let sig = input.parse().map_err(|_| not_a_function(start))?;
-        let end = input.span();
-        match input.parse() {
-            Ok(TokenTree::Group(body)) => Ok(Self { attrs, vis, sig, body }),
-            _ => Err(Error::new(end, "`main` needs a body: `async fn main() { .. }`")),
+fn write(function: Function, options: &Options) -> TokenStream {
+    let Function { attrs, vis, sig, body } = function;
+    let Options { workers, panic, grace, local, krate } = options;
+    // What is wrong with the future, `Send` for one, is shown at `main`.
+    let name = sig.ident.span();
+    let private = match krate {
+        Some(path) => quote_spanned!(name=> #path::__private),
+        None => quote_spanned!(name=> ::gorust::__private),
+    };
+    let workers = optional(workers.as_ref());
+    let panic = optional(panic.as_ref().map(|variant| quote!(#private::PanicPolicy::#variant)).as_ref());
+    let grace = optional(grace.as_ref());
+    let run = Ident::new(if *local { "run_main_local" } else { "run_main" }, name);
+    let site = quote_spanned!(name=> ::core::panic::Location::caller());
+    // A result that no `main` may return is shown at the type.
+    let result = match &sig.output {
+        ReturnType::Default => name,
+        ReturnType::Type(_, ty) => ty.span(),
+    };
+    let report = quote_spanned!(result=> ::std::process::Termination::report(main().await));
+    // A `main` that returns `!` never reports.
+    let allow = quote!(#[allow(unreachable_code)]);
+    let start = quote_spanned! {name=>
+        #allow
+        let exit_code = async { #report };
+        #private::#run(
+            #private::MainOptions { workers: #workers, panic: #panic, grace: #grace, site: #site },
+            exit_code,
+        )
+    };
+    quote! {
+        #(#attrs)*
+        #vis fn main() -> ::std::process::ExitCode {
+            #sig #body
+            #start
         }
-    }
-}
-
-impl Function {
-    fn check(&self, errors: &mut Errors) {
-        let sig = &self.sig;
-        if sig.ident != "main" {
-            let message = format!(
-                "#[gorust::main] goes on `main`, and this is `{}`; to run async code from a plain function call \
-                 `gorust::block_on`",
-                sig.ident
-            );
-            errors.add(Error::new(sig.ident.span(), message));
-        }
-        if sig.asyncness.is_none() {
-            errors.add(Error::new(sig.fn_token.span, "`main` must be async here: write `async fn main()`"));
-        }
-        if !sig.inputs.is_empty() {
-            errors.add(Error::new(
-                sig.inputs.span(),
-                "`main` takes no arguments; the command line is in `std::env::args()`",
-            ));
-        }
-        if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
-            let span = if sig.generics.params.is_empty() {
-                sig.generics.where_clause.span()
-            } else {
-                sig.generics.span()
-            };
-            errors.add(Error::new(span, "`main` cannot be generic"));
-        }
-        let plain = "`main` must be a plain function: no `const`, `unsafe` or `extern`";
-        for span in [
-            sig.constness.map(|token| token.span),
-            sig.unsafety.map(|token| token.span),
-            sig.abi.as_ref().map(|abi| abi.extern_token.span),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            errors.add(Error::new(span, plain));
-        }
-    }
-
-    fn expand(self, options: &Options) -> TokenStream {
-        let Self { attrs, vis, sig, body } = self;
-        let Options { workers, panic, grace, local, krate } = options;
-        // What is wrong with the future, `Send` for one, is shown at `main`.
-        let name = sig.ident.span();
-        let private = match krate {
-            Some(path) => quote_spanned!(name=> #path::__private),
-            None => quote_spanned!(name=> ::gorust::__private),
-        };
-        let workers = optional(workers.as_ref());
-        let panic = optional(panic.as_ref().map(|variant| quote!(#private::PanicPolicy::#variant)).as_ref());
-        let grace = optional(grace.as_ref());
-        let run = Ident::new(if *local { "run_main_local" } else { "run_main" }, name);
-        let site = quote_spanned!(name=> ::core::panic::Location::caller());
-        // A result that no `main` may return is shown at the type.
-        let result = match &sig.output {
-            ReturnType::Default => name,
-            ReturnType::Type(_, ty) => ty.span(),
-        };
-        let report = quote_spanned!(result=> ::std::process::Termination::report(main().await));
-        // A `main` that returns `!` never reports.
-        let allow = quote!(#[allow(unreachable_code)]);
-        let start = quote_spanned! {name=>
-            #allow
-            let exit_code = async { #report };
-            #private::#run(
-                #private::MainOptions { workers: #workers, panic: #panic, grace: #grace, site: #site },
-                exit_code,
-            )
-        };
-        quote! {
-            #(#attrs)*
-            #vis fn main() -> ::std::process::ExitCode {
-                #sig #body
-                #start
-            }
-        }
-    }
-}
-
-fn optional(value: Option<&TokenStream>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }
 
@@ -189,124 +120,33 @@ struct Options {
     krate: Option<Path>,
 }
 
-const ARGUMENTS: &str = "there are `workers = 4`, `grace = \"5s\"`, `panic = \"exit\"`, \
-                         `panic = \"isolate\"`, `local` and `crate = \"path\"`";
-
-const ZERO_WORKERS: &str = "`workers = 0`: somebody must do the work; leave it out to have one worker a CPU";
-
 impl Options {
     fn parse(args: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self { workers: None, panic: None, grace: None, local: false, krate: None };
-        let mut seen: Vec<String> = Vec::new();
-        let parsed = (|input: ParseStream<'_>| {
-            while !input.is_empty() {
-                let argument = Argument::parse(input)?;
-                let name = argument.name.unraw().to_string();
-                if seen.contains(&name) {
-                    errors.add(argument.error(&format!("`{name}` is given twice")));
-                } else if let Err(error) = options.set(&name, &argument) {
-                    errors.add(error);
-                }
-                seen.push(name);
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
-                }
-            }
-            Ok(())
-        })
-        .parse2(args);
-        if let Err(error) = parsed {
-            errors.add(error);
-        }
+        Argument::parse_all(args, &WORDS, errors, |name, argument| options.set(name, argument));
         options
     }
 
     fn set(&mut self, name: &str, argument: &Argument) -> Result<()> {
         match name {
-            "workers" => {
-                let wanted = "`workers` takes a whole number above zero: `workers = 4`";
-                let number: LitInt = argument.value(wanted)?;
-                match number.base10_parse::<usize>() {
-                    Ok(0) => {
-                        return Err(Error::new(number.span(), ZERO_WORKERS));
-                    }
-                    Ok(count) => self.workers = Some(quote!(#count)),
-                    Err(_) => return Err(Error::new(number.span(), wanted)),
-                }
-            }
+            "workers" => self.workers = Some(argument.workers()?),
             "grace" => {
-                let text: LitStr = argument.value("`grace` takes a duration: `grace = \"5s\"`")?;
-                let duration = duration::parse(&text.value())
-                    .map_err(|sentence| Error::new(text.span(), format!("`grace`: {sentence}")))?;
-                let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
-                self.grace = Some(quote!(::core::time::Duration::new(#secs, #nanos)));
+                self.grace = Some(argument.duration("`grace` takes a duration: `grace = \"5s\"`")?);
             }
             "panic" => {
                 let wanted = "`panic` takes \"exit\" (a panic nobody looks at ends the process) or \"isolate\" \
                               (it is only reported)";
-                let text: LitStr = argument.value(wanted)?;
-                self.panic = Some(match text.value().as_str() {
-                    "exit" => quote!(Exit),
-                    "isolate" => quote!(Isolate),
-                    _ => return Err(Error::new(text.span(), wanted)),
-                });
+                let variants = [quote!(Exit), quote!(Isolate)];
+                self.panic = Some(variants[argument.word(wanted, &["exit", "isolate"])?].clone());
             }
-            "crate" => {
-                let wanted = "`crate` takes a path in quotes: `crate = \"::my_gorust\"`";
-                let text: LitStr = argument.value(wanted)?;
-                self.krate = Some(text.parse().map_err(|_| Error::new(text.span(), wanted))?);
-            }
+            "crate" => self.krate = Some(argument.path()?),
             "local" => {
-                if argument.value.is_some() {
-                    return Err(argument.error("`local` takes no value"));
-                }
+                argument.flag()?;
                 self.local = true;
             }
-            unknown => return Err(argument.error(&format!("unknown argument `{unknown}`: {ARGUMENTS}"))),
+            _ => return Err(argument.unknown(&WORDS)),
         }
         Ok(())
-    }
-}
-
-/// `name` or `name = value`.
-struct Argument {
-    name: Ident,
-    value: Option<TokenStream>,
-}
-
-impl Argument {
-    fn error(&self, sentence: &str) -> Error {
-        Error::new(self.name.span(), sentence)
-    }
-
-    fn value<T: Parse>(&self, wanted: &str) -> Result<T> {
-        let value = self.value.clone().ok_or_else(|| self.error(wanted))?;
-        let span = value.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
-        syn::parse2(value).map_err(|_| Error::new(span, wanted))
-    }
-}
-
-impl Parse for Argument {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let span = input.span();
-        let name = input
-            .call(Ident::parse_any)
-            .map_err(|_| Error::new(span, format!("an argument begins with its name: {ARGUMENTS}")))?;
-        let mut value = None;
-        if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-            let mut tokens = TokenStream::new();
-            while !input.is_empty() && !input.peek(Token![,]) {
-                tokens.extend([input.parse::<TokenTree>()?]);
-            }
-            if tokens.is_empty() {
-                return Err(Error::new(name.span(), format!("`{name}` has no value after the `=`")));
-            }
-            value = Some(tokens);
-        } else if !input.is_empty() && !input.peek(Token![,]) {
-            return Err(Error::new(input.span(), format!("after `{name}` comes `=` or a comma")));
-        }
-        Ok(Self { name, value })
     }
 }
 
