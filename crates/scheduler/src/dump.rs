@@ -1,7 +1,8 @@
 //! [`Dump`]: the goroutines of a runtime at one moment, to look at or to print.
 
-use gorust_primitives::current::Reason;
-use std::{fmt, panic::Location, time::Duration};
+use crate::{shared::Shared, task::raw::TaskRef};
+use gorust_primitives::current::{COARSE_NS, Reason};
+use std::{fmt, iter, panic::Location, time::Duration};
 
 /// The goroutines of a runtime as they were at one moment, by their numbers.
 ///
@@ -30,6 +31,20 @@ impl Dump {
         Self { goroutines }
     }
 
+    /// The goroutines of a runtime that goes on meanwhile: each as it was at some moment of the walk.
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let now = shared.reactor().now_ns() / COARSE_NS;
+        let mut goroutines = Vec::new();
+        for shard in iter::once(&shared.outside.shard).chain(shared.seats().map(|seat| &seat.shard)) {
+            shard.walk(|task| {
+                let since = u64::from(task.header().record.wait().since);
+                let waited = Duration::from_nanos(now.saturating_sub(since) * COARSE_NS);
+                goroutines.push(Goroutine::of(&task, waited));
+            });
+        }
+        Self::new(goroutines)
+    }
+
     /// Returns the goroutines, in the order of their numbers.
     pub fn goroutines(&self) -> &[Goroutine] {
         &self.goroutines
@@ -46,6 +61,18 @@ impl fmt::Display for Dump {
         }
         Ok(())
     }
+}
+
+/// What a goroutine that has not ended is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It is inside a poll.
+    Running,
+    /// It has something to do, and waits for its turn.
+    Runnable,
+    /// It waits for somebody to wake it.
+    Waiting,
 }
 
 /// One goroutine in a [`Dump`].
@@ -73,7 +100,9 @@ pub struct Goroutine {
     pub parent: u64,
     /// Where it was spawned.
     pub spawned_at: &'static Location<'static>,
-    /// What it waits for, as it said itself.
+    /// Whether it waited, or ran, or could run.
+    pub status: Status,
+    /// What it waits for, as it said itself; what it last waited for, if it does not wait now.
     pub reason: Reason,
     /// Where it waits, if the future it waits in is one of gorust's; when it waits for another goroutine's result, where
     /// that one was spawned.
@@ -82,18 +111,46 @@ pub struct Goroutine {
     pub waited: Duration,
 }
 
-impl fmt::Display for Goroutine {
-    /// The lines of one goroutine, without a newline at the end.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "goroutine {} [{}", self.id, self.reason)?;
+impl Goroutine {
+    /// Describes `task`, which has waited so long if it waits.
+    pub(crate) fn of(task: &TaskRef, waited: Duration) -> Self {
+        let header = task.header();
+        let (record, wait, status) = (&header.record, header.record.wait(), header.state.status());
+        Self {
+            id: record.id(),
+            parent: record.parent(),
+            spawned_at: record.spawned_at(),
+            status,
+            reason: wait.reason,
+            waits_at: wait.at,
+            waited,
+        }
+    }
+}
+
+impl Goroutine {
+    fn fmt_wait(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
         if !self.waited.is_zero() {
             write!(f, ", {:?}", self.waited)?;
         }
         f.write_str("]:")?;
         match (self.waits_at, self.reason) {
-            (Some(at), Reason::Join) => write!(f, "\n  waiting for the goroutine created at {at}")?,
-            (Some(at), _) => write!(f, "\n  waiting at {at}")?,
-            (None, _) => {}
+            (Some(at), Reason::Join) => write!(f, "\n  waiting for the goroutine created at {at}"),
+            (Some(at), _) => write!(f, "\n  waiting at {at}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Goroutine {
+    /// The lines of one goroutine, without a newline at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {} [", self.id)?;
+        match self.status {
+            Status::Running => f.write_str("running]:")?,
+            Status::Runnable => f.write_str("runnable]:")?,
+            Status::Waiting => self.fmt_wait(f)?,
         }
         match self.parent {
             0 => write!(f, "\n  created at {}", self.spawned_at),

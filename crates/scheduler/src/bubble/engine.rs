@@ -462,19 +462,11 @@ impl Engine {
         let now_ns = self.shared.reactor().now_ns();
         let tasks = self.live();
         let lives = &mut self.state.borrow_mut().lives;
-        let mut goroutine = |task: &TaskRef| {
-            let record = &task.header().record;
-            let wait = record.wait();
-            Goroutine {
-                id: record.id(),
-                parent: record.parent(),
-                spawned_at: record.spawned_at(),
-                reason: wait.reason,
-                waits_at: wait.at,
-                waited: Duration::from_nanos(now_ns.saturating_sub(lives.of(record).polled_ns)),
-            }
+        let goroutine = |task: &TaskRef| {
+            let since = lives.of(&task.header().record).polled_ns;
+            Goroutine::of(task, Duration::from_nanos(now_ns.saturating_sub(since)))
         };
-        Dump::new(tasks.iter().map(&mut goroutine).collect())
+        Dump::new(tasks.iter().map(goroutine).collect())
     }
 
     /// Every goroutine, by its number: those of the registry, and those that run or could, which may have never waited.

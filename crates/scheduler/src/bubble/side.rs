@@ -1,7 +1,7 @@
 //! What threads other than the bubble's own may touch: it lies in the runtime's [`Shared`](crate::shared::Shared), which
-//! is never freed. Of a runtime that is no bubble it is never written.
+//! is never freed. Of a runtime that is neither a bubble nor a test it is never written.
 
-use gorust_primitives::shim::{AtomicU64, AtomicUsize, Lock, Ordering};
+use gorust_primitives::shim::{AtomicBool, AtomicU64, AtomicUsize, Lock, Ordering};
 use std::{any::Any, panic::Location};
 
 /// No bubble.
@@ -12,6 +12,8 @@ const NONE: u64 = 0;
 pub(crate) struct Side {
     /// The number of the next goroutine, or [`NONE`].
     next_id: AtomicU64,
+    /// Somebody wants to be told of panics that nobody sees.
+    tells: AtomicBool,
     /// How many panics nobody can see any more.
     lost_count: AtomicUsize,
     panics: Lock<Panics>,
@@ -45,6 +47,7 @@ impl Side {
     pub(crate) fn new() -> Self {
         Self {
             next_id: AtomicU64::new(NONE),
+            tells: AtomicBool::new(false),
             lost_count: AtomicUsize::new(0),
             panics: Lock::new(Panics::default()),
         }
@@ -54,13 +57,22 @@ impl Side {
     pub(crate) fn begin(&self) {
         // Ordering: Relaxed throughout, published by the status of the runtime.
         self.next_id.store(1, Ordering::Relaxed);
-        self.lost_count.store(0, Ordering::Relaxed);
+        self.begin_telling();
     }
 
-    /// The bubble is over. Returns what is left to report.
+    /// Panics that nobody sees are kept from now on, for [`end`](Self::end) to return. The caller has spawned nothing
+    /// on the runtime yet, and closes it after `end`.
+    pub(crate) fn begin_telling(&self) {
+        // Ordering: Relaxed, as in `begin`; what is spawned later knows it.
+        self.lost_count.store(0, Ordering::Relaxed);
+        self.tells.store(true, Ordering::Relaxed);
+    }
+
+    /// The bubble or the test is over. Returns what is left to report.
     pub(crate) fn end(&self) -> (Vec<Happened>, Vec<Lost>) {
         // Ordering: Relaxed, as in `is_bubble`.
         self.next_id.store(NONE, Ordering::Relaxed);
+        self.tells.store(false, Ordering::Relaxed);
         let mut panics = self.panics.lock();
         (std::mem::take(&mut panics.happened), std::mem::take(&mut panics.lost))
     }
@@ -68,6 +80,12 @@ impl Side {
     pub(crate) fn is_bubble(&self) -> bool {
         // Ordering: Relaxed, it does not change while the runtime is open.
         self.next_id.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Whether somebody wants to be told of panics that nobody sees.
+    pub(crate) fn tells(&self) -> bool {
+        // Ordering: Relaxed, as in `is_bubble`.
+        self.tells.load(Ordering::Relaxed)
     }
 
     /// A number for a new goroutine, if this is a bubble.

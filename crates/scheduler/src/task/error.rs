@@ -128,8 +128,8 @@ struct PanicBox {
 #[derive(Clone, Copy)]
 enum Unseen {
     Policy(PanicPolicy),
-    /// The bubble is told: its runtime's number and generation.
-    Bubble(u16, u32),
+    /// The bubble is told, or the test: its runtime's number and generation.
+    Tell(u16, u32),
 }
 
 // SAFETY: through `&PanicBox` the payload is reached only by `message`, which looks at `&str` and `String`, both
@@ -166,17 +166,17 @@ impl Drop for PanicBox {
                     drop_payload(payload);
                 }
             }
-            Unseen::Bubble(runtime, generation) => {
+            Unseen::Tell(runtime, generation) => {
                 if let Some(payload) = self.payload.take() {
-                    bubble_lost(runtime, generation, self.goroutine, payload);
+                    tell_lost(runtime, generation, self.goroutine, payload);
                 }
             }
         }
     }
 }
 
-/// Tells a bubble of a panic that nobody saw. If it has ended meanwhile, the panic was printed, and that is all.
-fn bubble_lost(runtime: u16, generation: u32, goroutine: u64, payload: Box<dyn Any + Send>) {
+/// Tells a bubble or a test of a panic that nobody saw. If it has ended meanwhile, the panic was printed, and that is all.
+fn tell_lost(runtime: u16, generation: u32, goroutine: u64, payload: Box<dyn Any + Send>) {
     match table::find(runtime) {
         Some(shared) if shared.is_open_as(generation) => {
             shared.side.panic_lost(bubble::Lost { goroutine, payload });
@@ -224,20 +224,21 @@ pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) ->
         return JoinError::canceled(goroutine);
     }
     let runtime = task.home().runtime;
-    let unseen = match table::find(runtime) {
-        Some(shared) if shared.side.is_bubble() => {
+    let shared = table::find(runtime);
+    if !shared.is_some_and(|shared| shared.side.is_bubble()) {
+        let message = message(&*payload);
+        // One write, so that lines of several goroutines do not mix.
+        report(&format!(
+            "gorust: panic in goroutine {goroutine} [running], spawned at {spawned_at}: {message}\n"
+        ));
+    }
+    let unseen = match shared {
+        Some(shared) if shared.side.tells() => {
             let at = bubble::last_location();
             shared.side.panic_happened(bubble::Happened { goroutine, spawned_at, at });
-            Unseen::Bubble(runtime, shared.generation())
+            Unseen::Tell(runtime, shared.generation())
         }
-        shared => {
-            let message = message(&*payload);
-            // One write, so that lines of several goroutines do not mix.
-            report(&format!(
-                "gorust: panic in goroutine {goroutine} [running], spawned at {spawned_at}: {message}\n"
-            ));
-            Unseen::Policy(shared.map_or(PanicPolicy::Exit, |shared| shared.panic_policy()))
-        }
+        shared => Unseen::Policy(shared.map_or(PanicPolicy::Exit, |shared| shared.panic_policy())),
     };
     let payload = Some(payload);
     JoinError { goroutine, panic: Some(PanicBox { payload, goroutine, unseen, seen: false }) }

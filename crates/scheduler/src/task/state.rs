@@ -3,6 +3,7 @@
 //!
 //! The story of the word is told in the crate's README, "The life of a task".
 
+use crate::dump::Status;
 use gorust_primitives::shim::{AtomicUsize, Ordering, mutant};
 
 /// Somebody holds a `Runnable`: it is in a queue, or about to be put there, or (with `RUNNING`) it must be put
@@ -195,6 +196,16 @@ impl State {
     pub(crate) fn is_completed(&self) -> bool {
         // Ordering: Acquire, against `complete`.
         self.0.load(Ordering::Acquire) & COMPLETED != 0
+    }
+
+    /// What the goroutine is doing, to tell a person.
+    pub(crate) fn status(&self) -> Status {
+        // Ordering: Relaxed, it may be another a moment later.
+        match self.0.load(Ordering::Relaxed) {
+            word if word & RUNNING != 0 => Status::Running,
+            word if word & SCHEDULED != 0 => Status::Runnable,
+            _ => Status::Waiting,
+        }
     }
 
     /// Whether there is no `JoinHandle` any more. True is final.
