@@ -51,7 +51,7 @@
 #![forbid(unsafe_code)]
 
 pub use futures_util::{join, try_join};
-pub use gorust_macros::main;
+pub use gorust_macros::{main, test};
 #[doc(inline)]
 pub use gorust_scheduler::{
     AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, blocking, go, runtime, spawn,
@@ -222,6 +222,7 @@ pub mod __private {
     pub use gorust_scheduler::{
         PanicPolicy,
         main::{MainOptions, run as run_main, run_local as run_main_local},
+        test::{Returned, TestOptions, Verdict, run as run_test, run_real as run_test_real},
     };
 }
 

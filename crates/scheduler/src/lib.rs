@@ -34,6 +34,8 @@ mod spare;
 mod stress;
 mod table;
 pub mod task;
+mod test_entry;
+mod test_report;
 mod watched;
 mod worker;
 mod yield_now;
@@ -48,6 +50,11 @@ pub use yield_now::{YieldNow, yield_now};
 /// What `#[gorust::main]` expands to.
 pub mod main {
     pub use crate::main_entry::{MainOptions, run, run_local};
+}
+
+/// What `#[gorust::test]` expands to.
+pub mod test {
+    pub use crate::test_entry::{Returned, TestOptions, Verdict, run, run_real};
 }
 
 /// Starts a goroutine: runs `future` concurrently with the caller, and returns a handle to its result.

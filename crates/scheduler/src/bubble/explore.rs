@@ -5,7 +5,8 @@ use super::{
     engine::{self, Outcome, Settings},
     quiet::quiet,
 };
-use std::{error::Error, fmt, future::Future, panic::Location};
+use gorust_reactor::clock::Instant;
+use std::{error::Error, fmt, future::Future, panic::Location, time::Duration};
 
 /// The first so many seeds are run twice, to see whether they say what happens.
 const CHECKED: u64 = 4;
@@ -56,6 +57,7 @@ pub struct Explorer {
     strategy: Strategy,
     allow_leaks: bool,
     polls_limit: u64,
+    shrink_limit: Duration,
 }
 
 impl Default for Explorer {
@@ -66,6 +68,7 @@ impl Default for Explorer {
             strategy: Strategy::Mixed,
             allow_leaks: false,
             polls_limit: POLLS_LIMIT,
+            shrink_limit: Duration::MAX,
         }
     }
 }
@@ -97,6 +100,13 @@ impl Explorer {
     /// As [`Bubble::polls_limit`]. Default: a million.
     pub fn polls_limit(mut self, polls: u64) -> Self {
         self.polls_limit = polls;
+        self
+    }
+
+    /// How long shrinking may take by the wall clock, for programs of which a single run takes long. Default: no limit
+    /// but some thousand runs.
+    pub fn shrink_for(mut self, limit: Duration) -> Self {
+        self.shrink_limit = limit;
         self
     }
 
@@ -210,10 +220,12 @@ impl<M: FnMut() -> F, F: Future> Exploration<'_, M> {
     /// Drops choices, the more at a time the better, while the failure stays what it is: delta debugging (Zeller and
     /// Hildebrandt, *Simplifying and Isolating Failure-Inducing Input*, TSE 2002), without its complements.
     fn shrink(&mut self, failure: &mut Failure) {
+        let (start, limit) = (Instant::now(), self.explorer.shrink_limit);
+        let goes_on = |failure: &Failure| failure.shrink_runs < SHRINK_RUNS && start.elapsed() < limit;
         let mut size = failure.schedule.len();
-        while size > 0 && failure.shrink_runs < SHRINK_RUNS {
+        while size > 0 && goes_on(failure) {
             let (before, mut from) = (failure.schedule.len(), 0);
-            while from < failure.schedule.len() && failure.shrink_runs < SHRINK_RUNS {
+            while from < failure.schedule.len() && goes_on(failure) {
                 if !self.still_fails(failure, from, size) {
                     from += size;
                 }

@@ -185,9 +185,17 @@ impl Bubble {
     ///
     /// Inside a bubble.
     #[track_caller]
-    pub fn run_traced<F: Future>(mut self, future: F) -> (Result<F::Output, BubbleError>, Trace) {
+    pub fn run_traced<F: Future>(self, future: F) -> (Result<F::Output, BubbleError>, Trace) {
+        self.run_traced_at(future, Location::caller())
+    }
+
+    pub(crate) fn run_traced_at<F: Future>(
+        mut self,
+        future: F,
+        site: &'static Location<'static>,
+    ) -> (Result<F::Output, BubbleError>, Trace) {
         self.0.trace = true;
-        let outcome = engine::run(self.0, future, Location::caller());
+        let outcome = engine::run(self.0, future, site);
         (outcome.result, outcome.trace)
     }
 
