@@ -39,6 +39,8 @@ fn main() {
 }
 
 fn compare(options: &Options) -> Result<(), String> {
+    // Before anything is measured: a file that is not there is no news for after half an hour.
+    let against = options.against.as_deref().map(read).transpose()?;
     let run = match &options.from {
         Some(path) => {
             let run = read(path)?;
@@ -60,8 +62,8 @@ fn compare(options: &Options) -> Result<(), String> {
     if let Some(path) = &options.svg {
         write(path, &picture::svg(&run)?)?;
     }
-    if let Some(path) = &options.against {
-        println!("{}", against::report(&read(path)?, &run));
+    if let Some(then) = &against {
+        println!("{}", against::report(then, &run));
     }
     match run.failures.len() {
         0 => Ok(()),
