@@ -160,6 +160,8 @@ fn a_runtime_at_rest_rests() {
         }
         sleep(Duration::from_millis(50)).await;
     });
+    // The monitor looks on for a while, and then goes to sleep itself.
+    std::thread::park_timeout(Duration::from_secs(1));
     let before = usage();
     std::thread::park_timeout(Duration::from_secs(5));
     let after = usage();
