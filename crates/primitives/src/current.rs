@@ -237,7 +237,7 @@ const UNLIMITED: u32 = u32::MAX;
 /// What one thread writes and another may look at.
 mod watched {
     // Std's: a thread-local constant cannot be a model checker's, and is part of no protocol.
-    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 }
 
 struct Thread {
@@ -245,6 +245,8 @@ struct Thread {
     record: watched::AtomicPtr<Record>,
     /// Leaf operations left in this poll. Written by this thread, and by who watches it, to end its slice.
     budget: watched::AtomicU32,
+    /// Whether what runs here is nobody's business: see [`Apart`]. Written by this thread, read by who watches it.
+    apart: watched::AtomicBool,
     /// The runtime's clock as last read on this thread, in units of [`COARSE_NS`].
     coarse_now: Cell<u32>,
     rng: Rng,
@@ -255,6 +257,7 @@ thread_local! {
         Thread {
             record: watched::AtomicPtr::new(std::ptr::null_mut()),
             budget: watched::AtomicU32::new(UNLIMITED),
+            apart: watched::AtomicBool::new(false),
             coarse_now: Cell::new(0),
             rng: Rng::new(0),
         }
@@ -316,8 +319,8 @@ pub fn watched() -> Watched {
 }
 
 impl Watched {
-    /// Returns the record of the goroutine that runs there; null if none does. It may be gone by now: the pointer
-    /// is for comparing only.
+    /// Returns the record of the goroutine that runs there; null if none does, or the thread is [apart](Apart). It may be
+    /// gone by now: the pointer is for comparing only.
     ///
     /// # Safety
     ///
@@ -325,8 +328,20 @@ impl Watched {
     pub unsafe fn record(&self) -> *const Record {
         // SAFETY: the thread lives, as the caller promises, and its state has no destructor.
         let record = unsafe { &(*self.0.as_ptr()).record };
-        // Ordering: Acquire, against `replace_record`.
-        record.load(watched::Ordering::Acquire)
+        // Ordering: Acquire, against `replace_record`: who sees a record of a thread apart sees that it is apart.
+        let record = record.load(watched::Ordering::Acquire);
+        // SAFETY: as the caller promises.
+        if unsafe { self.is_apart() } { std::ptr::null() } else { record }
+    }
+
+    /// # Safety
+    ///
+    /// The thread has not ended.
+    unsafe fn is_apart(&self) -> bool {
+        // SAFETY: the thread lives, as the caller promises, and its state has no destructor.
+        let apart = unsafe { &(*self.0.as_ptr()).apart };
+        // Ordering: Relaxed, ordered by the record where it matters.
+        apart.load(watched::Ordering::Relaxed)
     }
 
     /// Uses up the budget of the goroutine that runs there: its next leaf operation lets others run, as at the end
@@ -340,7 +355,8 @@ impl Watched {
         let budget = unsafe { &(*self.0.as_ptr()).budget };
         // Ordering: Relaxed, a number by itself. An exchange, so that UNLIMITED is never overwritten.
         let left = budget.load(watched::Ordering::Relaxed);
-        if left != UNLIMITED {
+        // SAFETY: as the caller promises.
+        if left != UNLIMITED && !unsafe { self.is_apart() } {
             // Ordering: Relaxed, as above.
             let _ = budget.compare_exchange(left, 0, watched::Ordering::Relaxed, watched::Ordering::Relaxed);
         }
@@ -412,18 +428,22 @@ impl Drop for Unlimited {
 }
 
 /// Puts this thread outside every goroutine, with random numbers from a seed of their own, until the guard is dropped:
-/// what runs meanwhile sees nothing of whoever called it. For a scheduler that runs on somebody else's thread.
+/// what runs meanwhile sees nothing of whoever called it, and is not [watched](Watched). For a scheduler that runs on
+/// somebody else's thread.
 #[derive(Debug)]
 pub struct Apart {
     record: *const Record,
     budget: u32,
     coarse_now: u32,
     rng: u64,
+    apart: bool,
 }
 
 /// Puts this thread outside every goroutine; see [`Apart`].
 pub fn apart(seed: u64) -> Apart {
     THREAD.with(|thread| Apart {
+        // Ordering: Relaxed, this thread's own store, published with the next record.
+        apart: thread.apart.swap(true, watched::Ordering::Relaxed),
         record: thread.replace_record(std::ptr::null()),
         budget: thread.replace_budget(UNLIMITED),
         coarse_now: thread.coarse_now.replace(0),
@@ -438,6 +458,8 @@ impl Drop for Apart {
             thread.replace_budget(self.budget);
             thread.coarse_now.set(self.coarse_now);
             thread.rng.reseed(self.rng);
+            // Ordering: Relaxed, as in `apart`.
+            thread.apart.store(self.apart, watched::Ordering::Relaxed);
         });
     }
 }
@@ -602,7 +624,12 @@ mod tests {
         let record = Record::new(9, 0, Location::caller(), [0; 3]);
         // SAFETY: the record outlives the guard, which is dropped after those made later.
         let entered = unsafe { enter_for(&raw const record, 1) };
+        let watched = watched();
+        // SAFETY: this thread has not ended.
+        assert!(std::ptr::eq(unsafe { watched.record() }, &raw const record));
         let apart = apart(7);
+        // SAFETY: as above.
+        assert!(unsafe { watched.record() }.is_null());
         assert_eq!(id(), 0);
         assert_ne!(random(), first);
         drop(apart);

@@ -585,10 +585,10 @@ impl View {
             return Some(Verdict::Computes);
         }
         match seat.with_thread(|thread| thread.waits()) {
-            // While this thread was kept from a CPU that one may have been, too: the next sample tells.
-            Some(true) | None if late => None,
-            Some(true) | None => Some(Verdict::Blocks),
+            Some(true) => Some(Verdict::Blocks),
             Some(false) => Some(Verdict::Computes),
+            // While this thread was kept from a CPU that one may have been, too: the next sample tells.
+            None => (!late).then_some(Verdict::Blocks),
         }
     }
 }

@@ -128,6 +128,15 @@ impl Drop for AbortOnUnwind {
     }
 }
 
+/// Counts a poll that is not one of the worker's loop, so that the monitor takes it for no other.
+pub(crate) fn count_poll() {
+    with_this_thread(|worker| {
+        if let Some(worker) = worker {
+            worker.seat.count_poll();
+        }
+    });
+}
+
 /// Calls `f` with the worker that this thread is, also if it hides that.
 #[inline]
 pub(crate) fn with_this_thread<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {

@@ -16,7 +16,7 @@ use super::{
     memory,
     state::{Parked, Start, State, Wake},
 };
-use crate::schedule;
+use crate::{schedule, worker};
 use gorust_primitives::current::{self, Record};
 use std::{
     alloc::Layout,
@@ -453,6 +453,8 @@ impl Runnable {
     /// Drops the future and completes as canceled, without a poll.
     pub(crate) fn cancel(self) {
         let header = ManuallyDrop::new(self).0;
+        // Perhaps in the middle of another task's poll.
+        worker::count_poll();
         // SAFETY: the Runnable's reference is ours until `complete` below.
         let task = unsafe { header.as_ref() };
         // SAFETY: as in `run`.
