@@ -1,13 +1,23 @@
 //! `#[gorust::test]` from inside and from outside: what a test may be and do, and what a failing one prints. Those that
 //! fail are ignored, and run in processes of their own.
 
-use gorust::{prelude::*, test as bubble, time::Instant};
+use gorust::{
+    net::{TcpListener, TcpStream},
+    prelude::*,
+    test as bubble,
+    time::Instant,
+};
 use std::{
     cell::Cell,
     error::Error,
+    fs, io,
+    path::Path,
     process::{Command, ExitCode, Output},
     rc::Rc,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,11 +33,15 @@ mod passing {
     }
 
     #[gorust::test]
-    async fn a_result_may_be_returned() -> Result<(), Box<dyn Error>> {
-        let (tx, rx) = chan(0);
-        let port = go(async move { rx.recv().await });
-        tx.send("8080".parse::<u16>()?).await?;
-        assert_eq!(port.await?, Some(8080));
+    async fn an_answer_that_is_late_is_not_waited_for() -> Result<(), Box<dyn Error>> {
+        let (answer, answers) = chan(0);
+        go(async move {
+            sleep(Duration::from_secs(3600)).await;
+            answer.send(42).await
+        });
+        let late = timeout(Duration::from_secs(5), answers.recv()).await;
+        assert!(late.is_err());
+        assert_eq!(answers.recv().await, Some(42));
         Ok(())
     }
 
@@ -95,11 +109,22 @@ mod passing {
     }
 
     #[gorust::test(workers = 3)]
-    async fn workers_are_as_many_as_said() -> Result<(), std::io::Error> {
+    async fn workers_are_as_many_as_said() {
         assert_eq!(gorust::runtime::max_procs(), 3);
-        let listener = gorust::net::TcpListener::bind("127.0.0.1:0").await?;
-        assert_ne!(listener.local_addr()?.port(), 0);
-        Ok(())
+    }
+
+    #[gorust::test(real, timeout = "10s")]
+    async fn echo() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = go(async move {
+            let (mut stream, _peer) = listener.accept().await?;
+            stream.write_all(b"hello").await
+        });
+        let mut text = String::new();
+        TcpStream::connect(address).await?.read_to_string(&mut text).await?;
+        assert_eq!(text, "hello");
+        server.await.unwrap()
     }
 
     #[gorust::test(real)]
@@ -250,7 +275,7 @@ mod failing {
     async fn lost_update() {
         let wg = WaitGroup::new();
         let (log, _lines) = chan(2);
-        let count = std::sync::Arc::new(AtomicU32::new(0));
+        let count = Arc::new(AtomicU32::new(0));
         for worker in 0..2 {
             let (count, log) = (count.clone(), log.clone());
             wg.go(async move {
@@ -514,4 +539,49 @@ fn a_variable_that_is_no_seed_is_named() {
 fn under_nextest_the_line_to_type_is_nextests() {
     let report = report_with("assertion", &[("NEXTEST", "1")]);
     assert!(report.contains(" cargo nextest run -p gorust-tests -E 'test(=failing::assertion)'"), "{report}");
+}
+
+/// The blocks of docs/testing.md that begin with this fence.
+fn blocks_of_the_page(fence: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/testing.md");
+    let page = fs::read_to_string(path).expect("the page can be read");
+    let blocks = page.split("\n```").filter_map(|part| part.strip_prefix(fence));
+    blocks.map(|block| block.trim().to_owned()).collect()
+}
+
+/// A text without what changes whenever a line is added above: each place in a file keeps only the file.
+fn without_lines(text: &str) -> String {
+    let place = |word: &str| {
+        word.split_once(".rs:").map_or_else(|| word.to_owned(), |(file, _)| format!("{file}.rs"))
+    };
+    let line = |line: &str| line.split(' ').map(place).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_page_shows_what_is_printed() {
+    let blocks = blocks_of_the_page("text\n");
+    assert_eq!(blocks.len(), 8);
+    for block in blocks {
+        let name = block.strip_prefix("gorust: test failing::").and_then(|rest| rest.split_once(' '));
+        let (name, _) = name.unwrap_or_else(|| panic!("no report: {block}"));
+        assert_eq!(without_lines(&block), without_lines(&report(name)));
+    }
+}
+
+#[test]
+fn the_tests_of_the_page_are_run_here() {
+    let code = |text: &str| {
+        let lines = text.lines().map(str::trim);
+        let lines = lines
+            .filter(|line| !line.is_empty() && !line.starts_with("use ") && *line != "#[ignore = \"fails\"]");
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let here = code(include_str!("test_attr.rs"));
+    let mut tests = blocks_of_the_page("rust\n");
+    tests.retain(|block| block.lines().any(|line| line.starts_with("#[gorust::test")));
+    assert_eq!(tests.len(), 3);
+    for test in tests {
+        assert!(here.contains(&code(&test)), "not here:\n{test}");
+    }
 }

@@ -33,6 +33,7 @@
 //! | `runtime.NumGoroutine()`, `runtime.NumCPU()` | [`runtime::num_goroutines`], [`runtime::num_cpu`] |
 //! | `net.Listen("tcp", a)`, `net.Dial("tcp", a)` | [`net::TcpListener::bind`], [`net::TcpStream::connect`] |
 //! | `func main()` | [`#[gorust::main]`](macro@main) on `async fn main()` |
+//! | `func TestX(t *testing.T)`, `synctest.Test` | [`#[gorust::test]`](macro@test) on `async fn x()` |
 //!
 //! Everything works on any thread. Where no runtime is current, in a plain thread, in a library, inside another
 //! executor, `go`, sleeps and sockets use the global one, and the first of them starts it.
@@ -229,3 +230,7 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct Testing;

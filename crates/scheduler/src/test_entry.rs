@@ -182,7 +182,10 @@ fn all_end(handle: &Handle) -> Result<(), String> {
     let last_moment = Instant::now() + LAST_MOMENT;
     while shared.live() > 0 {
         if Instant::now() > last_moment {
-            return Err(BubbleError::Leak(Dump::of(shared)).to_string());
+            let dump = Dump::of(shared);
+            // One that computes, and has never waited, is in no dump.
+            let unseen = if dump.goroutines().is_empty() { "\n(it has never waited)" } else { "" };
+            return Err(format!("{}{unseen}", BubbleError::Leak(dump)));
         }
         thread::park_timeout(Duration::from_millis(1));
     }
