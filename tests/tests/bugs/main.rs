@@ -4,20 +4,18 @@
 use gorust::test::{ExploreError, Explorer, Failure, Strategy};
 use std::{future::Future, pin::Pin};
 
-mod bugs {
-    pub(super) mod aba;
-    pub(super) mod check_then_act;
-    pub(super) mod double_receive;
-    pub(super) mod forgotten_token;
-    pub(super) mod leaked_sender;
-    pub(super) mod lost_update;
-    pub(super) mod lost_wake;
-    pub(super) mod missing_close;
-    pub(super) mod opposite_locks;
-    pub(super) mod shutdown_race;
-    pub(super) mod timeout_race;
-    pub(super) mod wait_before_add;
-}
+mod aba;
+mod check_then_act;
+mod double_receive;
+mod forgotten_token;
+mod leaked_sender;
+mod lost_update;
+mod lost_wake;
+mod missing_close;
+mod opposite_locks;
+mod shutdown_race;
+mod timeout_race;
+mod wait_before_add;
 
 // `cargo bugs` prints the table: each bug, the number of seeds it took, whether first come, first served finds it, and
 // how many choices are left when the schedule was shrunk.
@@ -43,8 +41,8 @@ macro_rules! bugs {
         [$(Bug {
             name: stringify!($name),
             kind: $kind,
-            buggy: || Box::pin(bugs::$name::buggy()),
-            fixed: || Box::pin(bugs::$name::fixed()),
+            buggy: || Box::pin($name::buggy()),
+            fixed: || Box::pin($name::fixed()),
         }),*]
     };
 }
