@@ -338,6 +338,14 @@ impl<P> WaitList<P> {
         queued
     }
 
+    /// Returns the first waiter's payload.
+    #[inline]
+    pub fn first(&self) -> Option<&P> {
+        // SAFETY: the head is null or queued here (Link Valid), and stays so while the list is borrowed
+        // (Under Lock).
+        unsafe { self.head.as_ref() }.map(|head| &head.payload)
+    }
+
     /// Returns whether `waiter` is the first of this list.
     #[inline]
     pub fn starts_with(&self, waiter: Pin<&Waiter<P>>) -> bool {

@@ -12,6 +12,7 @@
 //! | one goroutine's result | the [`JoinHandle`](gorust_scheduler::JoinHandle) that `go` returns |
 //! | a value that several change, across an `.await` | [`Mutex`] |
 //! | the same, never held across an `.await` | `std::sync::Mutex` does as well |
+//! | at most so many at a time | [`Semaphore`] |
 //! | to call off work, by hand or after a time | [`Context`], and [`Context::run`] |
 //! | to limit one operation's time | [`timeout`](gorust_reactor::time::timeout) |
 //!
@@ -30,6 +31,7 @@
 pub mod chan;
 pub mod context;
 pub mod mutex;
+pub mod semaphore;
 #[cfg(test)]
 mod testing;
 pub mod wait_group;
@@ -40,5 +42,7 @@ pub use chan::chan;
 pub use context::{CancelHandle, Context, ContextError};
 #[doc(inline)]
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+#[doc(inline)]
+pub use semaphore::{OwnedPermit, Permit, Semaphore};
 #[doc(inline)]
 pub use wait_group::WaitGroup;

@@ -52,6 +52,36 @@ pub(crate) fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Outp
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// Polls once a future that must be ready.
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+pub(crate) fn ready<F: Future>(future: F) -> F::Output {
+    match poll(&mut Box::pin(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// Polls once a future that must wait.
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+pub(crate) fn waiting<F: Future>(future: F, task: &Task) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    assert!(task.poll(&mut future).is_pending(), "it does not wait");
+    future
+}
+
+/// Runs the same goroutine on runtimes of one, two and eight workers.
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+pub(crate) fn on_workers<F>(body: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for workers in [1, 2, 8] {
+        let runtime = gorust_scheduler::runtime::Builder::new().workers(workers).build().unwrap();
+        let goroutine = runtime.spawn(body());
+        runtime.block_on(goroutine).unwrap();
+    }
+}
+
 /// Forgets what it holds when the thread unwinds. A model that has come to a deadlock, as a mutant's should,
 /// can run no destructor that takes a lock.
 pub(crate) struct Fragile<T>(ManuallyDrop<T>);
