@@ -12,6 +12,7 @@
 //! | one goroutine's result | the [`JoinHandle`](gorust_scheduler::JoinHandle) that `go` returns |
 //! | a value that several change, across an `.await` | [`Mutex`] |
 //! | the same, never held across an `.await` | `std::sync::Mutex` does as well |
+//! | the same, mostly read | [`RwLock`] |
 //! | at most so many at a time | [`Semaphore`] |
 //! | to call off work, by hand or after a time | [`Context`], and [`Context::run`] |
 //! | to limit one operation's time | [`timeout`](gorust_reactor::time::timeout) |
@@ -31,6 +32,7 @@
 pub mod chan;
 pub mod context;
 pub mod mutex;
+pub mod rw_lock;
 pub mod semaphore;
 #[cfg(test)]
 mod testing;
@@ -42,6 +44,8 @@ pub use chan::chan;
 pub use context::{CancelHandle, Context, ContextError};
 #[doc(inline)]
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+#[doc(inline)]
+pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[doc(inline)]
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
 #[doc(inline)]
