@@ -106,7 +106,9 @@ pub mod prelude {
 /// ```
 pub mod sync {
     #[doc(inline)]
-    pub use gorust_sync::{mutex::*, rw_lock::*, semaphore::*, wait_group::*};
+    pub use gorust_sync::{
+        barrier::*, cond::*, mutex::*, notify::*, once::*, rw_lock::*, semaphore::*, wait_group::*,
+    };
 }
 
 /// Telling goroutines to stop: cancelling, deadlines, and why.

@@ -635,10 +635,22 @@ impl Broadcast {
         self.releasing.append(&mut self.queued);
     }
 
+    /// Takes out, as [`State::Granted`], the first of those who wait for the next release, and returns its waker.
+    #[inline]
+    pub fn pop_front(&mut self) -> Option<Waker> {
+        self.queued.pop_front(State::Granted)
+    }
+
     /// Gathers released waiters while there is room.
     pub fn take_released(&mut self, wakers: &mut Wakers) {
+        self.take_released_as(State::Granted, wakers);
+    }
+
+    /// Gathers released waiters while there is room; they leave as `state`, so that they can be told from those
+    /// who were taken out alone.
+    pub fn take_released_as(&mut self, state: State, wakers: &mut Wakers) {
         while !wakers.is_full() {
-            match self.releasing.pop_front(State::Granted) {
+            match self.releasing.pop_front(state) {
                 Some(waker) => wakers.push(waker),
                 None => return,
             }

@@ -13,6 +13,10 @@
 //! | a value that several change, across an `.await` | [`Mutex`] |
 //! | the same, never held across an `.await` | `std::sync::Mutex` does as well |
 //! | the same, mostly read | [`RwLock`] |
+//! | to wait until such a value has changed | [`Cond`] |
+//! | to be told that something has happened | [`Notify`] |
+//! | a value that is made once, by whoever needs it first | [`OnceCell`], or [`Once`] without a value |
+//! | several goroutines to go in step | [`Barrier`] |
 //! | at most so many at a time | [`Semaphore`] |
 //! | to call off work, by hand or after a time | [`Context`], and [`Context::run`] |
 //! | to limit one operation's time | [`timeout`](gorust_reactor::time::timeout) |
@@ -29,9 +33,13 @@
 //!
 //! How, and why it is right, is told in the crate's `README.md`.
 
+pub mod barrier;
 pub mod chan;
+pub mod cond;
 pub mod context;
 pub mod mutex;
+pub mod notify;
+pub mod once;
 pub mod rw_lock;
 pub mod semaphore;
 #[cfg(test)]
@@ -39,11 +47,19 @@ mod testing;
 pub mod wait_group;
 
 #[doc(inline)]
+pub use barrier::Barrier;
+#[doc(inline)]
 pub use chan::chan;
+#[doc(inline)]
+pub use cond::Cond;
 #[doc(inline)]
 pub use context::{CancelHandle, Context, ContextError};
 #[doc(inline)]
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
+#[doc(inline)]
+pub use notify::Notify;
+#[doc(inline)]
+pub use once::{Once, OnceCell};
 #[doc(inline)]
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[doc(inline)]

@@ -32,6 +32,11 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     pub(super) fn new(mutex: &'a Mutex<T>) -> Self {
         Self { mutex, value: PhantomData }
     }
+
+    /// The mutex it holds.
+    pub(crate) fn mutex(&self) -> &'a Mutex<T> {
+        self.mutex
+    }
 }
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
