@@ -228,7 +228,7 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
         let waits = if let Some(guard) = this.guard.take() {
             waiter.set_waker(cx.waker());
             // Before the mutex is let go: whoever changes the condition finds this one in the queue.
-            let guard = if mutant("cond.unlock_first") { None } else { Some(guard) };
+            let guard = Some(guard).filter(|_| !mutant("cond.unlock_first"));
             // SAFETY: the waiter is pinned and not queued, and it leaves the list before it is dropped.
             unsafe { waiters.lock().push_back(waiter) };
             drop(guard);
