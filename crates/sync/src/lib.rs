@@ -35,6 +35,7 @@
 
 pub mod barrier;
 pub mod chan;
+mod children;
 pub mod cond;
 pub mod context;
 pub mod mutex;

@@ -1,27 +1,32 @@
 //! Contexts, as Go has them: a tree of deadlines and cancellations that is handed down from caller to callee.
 //!
 //! A context is derived from another, its parent, and ends with it: [`Context::with_cancel`] makes one that
-//! can be ended by hand, [`Context::with_timeout`] and [`Context::with_deadline`] one that ends by itself. At
-//! the top is [`Context::background`], which never ends. Whoever gets a context waits for
+//! can be ended by hand, [`Context::with_timeout`] and [`Context::with_deadline`] one that ends by itself,
+//! [`Context::with_value`] one that carries something. At the top is [`Context::background`], which never ends. Whoever gets a context waits for
 //! [`done`](Context::done) beside what it is really waiting for, or runs it under [`run`](Context::run),
 //! which drops it in time.
 
-mod children;
+mod after;
 mod error;
 mod handle;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod value;
 mod wait;
 
+pub use after::Stop;
 pub use error::{ContextError, HandleDropped};
 pub use handle::CancelHandle;
+pub use value::Key;
 pub use wait::{Done, Run};
 
+use after::After;
 use gorust_reactor::clock::Instant;
 use gorust_scheduler::JoinHandle;
 use std::{error::Error, fmt, future::Future, panic::Location, sync::Arc, time::Duration};
-use tree::Node;
+use tree::{Cause, Node};
+use value::Values;
 
 /// Tells those who work on something that it is no longer wanted, or until when.
 ///
@@ -48,17 +53,8 @@ use tree::Node;
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    scope: Scope,
-}
-
-/// What can end a context.
-#[derive(Clone)]
-enum Scope {
-    /// Nothing, on purpose.
-    Background,
-    /// Nothing, for now.
-    Todo,
-    Node(Arc<Node>),
+    /// None at the top.
+    node: Option<Arc<Node>>,
 }
 
 impl Context {
@@ -74,7 +70,7 @@ impl Context {
     /// assert_eq!(gorust_sync::Context::background().err(), None);
     /// ```
     pub const fn background() -> Self {
-        Self { scope: Scope::Background }
+        Self { node: None }
     }
 
     /// Returns a context that is never done, for where it is not yet clear which one should stand.
@@ -88,8 +84,8 @@ impl Context {
     /// ```
     /// assert_eq!(format!("{:?}", gorust_sync::Context::todo()), "Context(todo)");
     /// ```
-    pub const fn todo() -> Self {
-        Self { scope: Scope::Todo }
+    pub fn todo() -> Self {
+        Self { node: Some(Node::todo()) }
     }
 
     /// Derives a context that ends when the handle says so, or with its parent.
@@ -112,8 +108,8 @@ impl Context {
     /// ```
     #[track_caller]
     pub fn with_cancel(&self) -> (Self, CancelHandle) {
-        let node = Node::new(self.node(), Instant::FAR_FUTURE);
-        (Self { scope: Scope::Node(Arc::clone(&node)) }, CancelHandle::new(node, Location::caller()))
+        let node = self.derive(Instant::FAR_FUTURE, Cause::Plain);
+        (Self { node: Some(Arc::clone(&node)) }, CancelHandle::new(node, Location::caller()))
     }
 
     /// Derives a context that ends after `timeout`, or with its parent. One that is too long to come is none.
@@ -152,7 +148,154 @@ impl Context {
     /// assert_eq!(ctx.deadline(), Some(deadline));
     /// ```
     pub fn with_deadline(&self, deadline: Instant) -> Self {
-        Self { scope: Scope::Node(Node::new(self.node(), deadline)) }
+        Self { node: Some(self.derive(deadline, Cause::Plain)) }
+    }
+
+    /// Derives a context as [`with_timeout`](Self::with_timeout) does, and says what [`cause`](Self::cause) is to tell
+    /// if a deadline ends it.
+    ///
+    /// # Go
+    ///
+    /// `context.WithTimeoutCause(parent, timeout, cause)`. There the cause is lost if it is an earlier deadline of the
+    /// parent that ends the context; here each context keeps its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gorust_sync::{Context, ContextError};
+    /// # use std::time::Duration;
+    /// let ctx = Context::background().with_timeout_cause(Duration::ZERO, "the database is slow");
+    /// assert_eq!(ctx.err(), Some(ContextError::DeadlineExceeded));
+    /// assert_eq!(ctx.cause().unwrap().to_string(), "the database is slow");
+    /// ```
+    pub fn with_timeout_cause(
+        &self,
+        timeout: Duration,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        self.with_deadline_cause(Instant::now().saturating_add(timeout), cause)
+    }
+
+    /// Derives a context as [`with_deadline`](Self::with_deadline) does, and says what [`cause`](Self::cause) is to
+    /// tell if a deadline ends it.
+    ///
+    /// # Go
+    ///
+    /// `context.WithDeadlineCause(parent, deadline, cause)`; as for
+    /// [`with_timeout_cause`](Self::with_timeout_cause).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gorust_sync::Context;
+    /// # use gorust_reactor::clock::Instant;
+    /// let ctx = Context::background().with_deadline_cause(Instant::now(), "closing time");
+    /// assert_eq!(ctx.cause().unwrap().to_string(), "closing time");
+    /// ```
+    pub fn with_deadline_cause(
+        &self,
+        deadline: Instant,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { node: Some(self.derive(deadline, Cause::Error(Arc::from(cause.into())))) }
+    }
+
+    /// Derives a context that carries a value, for all that are derived from it. It ends with its parent.
+    ///
+    /// For what belongs to a request and crosses many functions: a user, a trace. What a function needs to do its work
+    /// is an argument.
+    ///
+    /// # Go
+    ///
+    /// `context.WithValue(parent, key, value)`. A key is a type, and says of what type its value is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_sync::{Context, context::Key};
+    ///
+    /// struct RequestId;
+    ///
+    /// impl Key for RequestId {
+    ///     type Value = u64;
+    /// }
+    ///
+    /// let outer = Context::background().with_value::<RequestId>(7);
+    /// let inner = outer.with_value::<RequestId>(8);
+    /// assert_eq!((outer.value::<RequestId>(), inner.value::<RequestId>()), (Some(&7), Some(&8)));
+    /// ```
+    pub fn with_value<K: Key>(&self, value: K::Value) -> Self {
+        let values = Arc::new(Values::new::<K>(value, self.values().cloned()));
+        Self { node: Some(Node::view(self.node(), Some(values))) }
+    }
+
+    /// Returns the value of this key that was set last, here or above.
+    ///
+    /// # Go
+    ///
+    /// `ctx.Value(key)`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gorust_sync::{Context, context::Key};
+    /// struct User;
+    ///
+    /// impl Key for User {
+    ///     type Value = &'static str;
+    /// }
+    ///
+    /// assert_eq!(Context::background().value::<User>(), None);
+    /// ```
+    pub fn value<K: Key>(&self) -> Option<&K::Value> {
+        self.values()?.find::<K>()
+    }
+
+    /// Derives a context that carries the same values and is never done: for what must be finished even if the
+    /// request is over.
+    ///
+    /// # Go
+    ///
+    /// `context.WithoutCancel(parent)`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gorust_sync::Context;
+    /// let (ctx, handle) = Context::background().with_cancel();
+    /// let cleanup = ctx.without_cancel();
+    /// handle.cancel();
+    /// assert_eq!(cleanup.err(), None);
+    /// ```
+    pub fn without_cancel(&self) -> Self {
+        Self { node: Some(Node::view(None, self.values().cloned())) }
+    }
+
+    /// Calls `function` in a goroutine of its own when the context is done; at once if it is. Until then, or until it
+    /// is stopped, it keeps the context alive.
+    ///
+    /// # Panics
+    ///
+    /// If the context is done, the global runtime must be started, and cannot be.
+    ///
+    /// # Go
+    ///
+    /// `context.AfterFunc(ctx, f)`
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use gorust_sync::{Context, chan};
+    /// # gorust_scheduler::block_on(async {
+    /// let (ctx, handle) = Context::background().with_cancel();
+    /// let (tx, rx) = chan(1);
+    /// ctx.after_func(move || drop(tx.try_send("cleaned up")));
+    /// handle.cancel();
+    /// assert_eq!(rx.recv().await, Some("cleaned up"));
+    /// # });
+    /// ```
+    pub fn after_func<F: FnOnce() + Send + 'static>(&self, function: F) -> Stop {
+        Stop::new(After::register(self.node(), Box::new(function)))
     }
 
     /// Waits until the context is done. [`err`](Self::err) then says why.
@@ -301,25 +444,31 @@ impl Context {
         gorust_scheduler::go(self.run(future))
     }
 
+    fn derive(&self, deadline: Instant, cause: Cause) -> Arc<Node> {
+        Node::new(self.node(), self.values().cloned(), deadline, cause)
+    }
+
+    fn values(&self) -> Option<&Arc<Values>> {
+        self.node.as_ref()?.values()
+    }
+
     /// The node that ends it; none if it is never done.
     #[inline]
     fn node(&self) -> Option<&Arc<Node>> {
-        match &self.scope {
-            Scope::Node(node) => Some(node),
-            Scope::Background | Scope::Todo => None,
-        }
+        self.node.as_ref()?.scope()
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.scope {
-            Scope::Background => f.write_str("Context(background)"),
-            Scope::Todo => f.write_str("Context(todo)"),
-            Scope::Node(node) => {
+        match (&self.node, self.node()) {
+            (None, _) => f.write_str("Context(background)"),
+            (Some(node), None) if node.is_todo() => f.write_str("Context(todo)"),
+            (Some(_), None) => f.write_str("Context(never done)"),
+            (Some(_), Some(scope)) => {
                 let mut f = f.debug_struct("Context");
-                f.field("err", &node.error());
-                node.deadline().into_iter().for_each(|deadline| {
+                f.field("err", &scope.error());
+                scope.deadline().into_iter().for_each(|deadline| {
                     f.field("deadline", &deadline);
                 });
                 f.finish()

@@ -2,10 +2,11 @@
 
 mod model {
     use crate::{
-        context::Context,
+        context::{Context, after::After},
         testing::{Fragile, block_on},
     };
     use gorust_primitives::shim::{model, mutant_is_caught, spin_loop, thread};
+    use std::sync::Arc;
 
     fn explore(name: &str, body: impl Fn() + Sync + Send + 'static) {
         let executions = model(body);
@@ -62,6 +63,22 @@ mod model {
         leaver.join().unwrap();
     }
 
+    /// A function is stopped while another thread is about to call it: one of the two has it, and nothing of it stays.
+    fn stop_meets_call() {
+        let (ctx, handle) = Context::background().with_cancel();
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let after = Fragile::new(After::register(ctx.node(), Box::new(move || drop(holds))));
+        let caller = {
+            let after = Fragile::new(Arc::clone(&after));
+            // What the node would do; a goroutine has no place in a model.
+            thread::spawn(move || after.stop())
+        };
+        assert_ne!(after.stop(), caller.join().unwrap());
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&after)), (1, 1), "it keeps itself alive");
+        drop(handle);
+    }
+
     #[test]
     fn a_child_does_not_outlive_its_parent() {
         explore("born while canceled", born_while_canceled);
@@ -83,6 +100,16 @@ mod model {
     }
 
     #[test]
+    fn a_stop_leaves_nothing_behind() {
+        explore("stop meets call", stop_meets_call);
+    }
+
+    #[test]
+    fn a_stop_that_leaves_its_waiter_is_caught() {
+        assert!(mutant_is_caught("context.stop_and_stay", stop_meets_call));
+    }
+
+    #[test]
     fn linking_without_a_look_is_caught() {
         assert!(mutant_is_caught("context.link_without_a_look", born_while_canceled));
     }
@@ -101,7 +128,7 @@ mod model {
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
 mod scenarios {
     use crate::{
-        context::{CancelHandle, Context, ContextError, Done, HandleDropped},
+        context::{CancelHandle, Context, ContextError, Done, HandleDropped, Key},
         testing::{Task, poll},
     };
     use gorust_reactor::clock::Instant;
@@ -125,7 +152,7 @@ mod scenarios {
 
     #[test]
     fn the_sizes_are_as_said() {
-        assert_eq!((size_of::<Context>(), size_of::<CancelHandle>(), size_of::<Done<'_>>()), (16, 16, 48));
+        assert_eq!((size_of::<Context>(), size_of::<CancelHandle>(), size_of::<Done<'_>>()), (8, 16, 48));
     }
 
     #[test]
@@ -353,6 +380,148 @@ mod scenarios {
         let ctx = parent.with_timeout(LONG);
         handle.cancel();
         assert_eq!(ctx.err(), CANCELED);
+    }
+
+    #[test]
+    fn a_cause_named_for_a_deadline_is_told_for_a_deadline_only() {
+        let (parent, handle) = Context::background().with_cancel();
+        let named = parent.with_timeout_cause(LONG, "too slow");
+        assert!(named.cause().is_none());
+        handle.cancel_with("changed my mind");
+        assert_eq!((named.err(), named.cause().unwrap().to_string()), (CANCELED, "changed my mind".into()));
+        let named = Context::background().with_timeout_cause(Duration::ZERO, "too slow");
+        let below = named.with_timeout(LONG);
+        let own = named.with_timeout_cause(LONG, "my own words");
+        let causes = [&named, &below, &own].map(|ctx| ctx.cause().unwrap().to_string());
+        assert_eq!(causes, ["too slow", "too slow", "my own words"]);
+        assert_eq!([named.err(), below.err(), own.err()], [EXCEEDED; 3]);
+    }
+
+    /// Go loses it: the parent's deadline comes first, and ends both.
+    #[test]
+    fn a_cause_is_kept_in_its_layer() {
+        let parent = Context::background().with_timeout(Duration::from_millis(2));
+        let child = parent.with_timeout_cause(LONG, "the child's");
+        block_on(child.done());
+        assert_eq!(parent.cause().unwrap().downcast_ref(), Some(&ContextError::DeadlineExceeded));
+        assert_eq!((child.err(), child.cause().unwrap().to_string()), (EXCEEDED, "the child's".into()));
+    }
+
+    struct Name;
+    impl Key for Name {
+        type Value = String;
+    }
+
+    struct Number;
+    impl Key for Number {
+        type Value = usize;
+    }
+
+    #[test]
+    fn values_are_found_by_their_key_and_the_nearest_counts() {
+        let (top, handle) = Context::background().with_cancel();
+        let named = top.with_value::<Name>("outer".into());
+        let both = named.with_value::<Number>(1).with_timeout(LONG);
+        let shadowed = both.with_cancel().0.with_value::<Name>("inner".into());
+        assert_eq!((top.value::<Name>(), named.value::<Number>()), (None, None));
+        assert_eq!((both.value::<Name>().unwrap(), both.value::<Number>()), (&"outer".into(), Some(&1)));
+        assert_eq!(
+            (shadowed.value::<Name>().unwrap(), shadowed.value::<Number>()),
+            (&"inner".into(), Some(&1))
+        );
+        assert_eq!((named.err(), both.deadline().is_some()), (None, true));
+        handle.cancel_with("over");
+        assert_eq!([named.err(), both.err(), shadowed.err()], [CANCELED; 3]);
+        assert_eq!((named.cause().unwrap().to_string(), child_count(&top)), ("over".into(), 0));
+    }
+
+    #[test]
+    fn values_at_the_top_end_nothing() {
+        let ctx = Context::todo().with_value::<Number>(1);
+        assert_eq!((ctx.err(), ctx.value::<Number>()), (None, Some(&1)));
+        assert_eq!(format!("{ctx:?}"), "Context(never done)");
+        let (child, handle) = ctx.with_cancel();
+        drop(ctx);
+        handle.cancel();
+        assert_eq!((child.err(), child.value::<Number>()), (CANCELED, Some(&1)));
+    }
+
+    #[test]
+    fn without_cancel_keeps_the_values_and_nothing_else() {
+        let parent = Context::background().with_timeout_cause(Duration::ZERO, "late").with_value::<Number>(1);
+        let ctx = parent.without_cancel();
+        assert_eq!((ctx.err(), ctx.deadline(), ctx.cause().is_none()), (None, None, true));
+        assert_eq!((ctx.value::<Number>(), parent.err()), (Some(&1), EXCEEDED));
+        let (child, handle) = ctx.with_cancel();
+        assert_eq!(child.err(), None);
+        handle.cancel();
+        assert_eq!(child.err(), CANCELED);
+    }
+
+    #[test]
+    fn a_long_list_of_values_is_dropped_without_a_deep_stack() {
+        let deep = || {
+            let mut ctx = Context::background();
+            for n in 0..200_000 {
+                ctx = ctx.with_value::<Number>(n);
+            }
+            assert_eq!(ctx.value::<Number>(), Some(&199_999));
+        };
+        std::thread::Builder::new().stack_size(128 * 1024).spawn(deep).unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn after_func_is_called_in_a_goroutine_of_its_own() {
+        let (ctx, handle) = Context::background().with_cancel();
+        let (tx, rx) = crate::chan(2);
+        // Were it called by `cancel`, it would wait for itself.
+        let lock = Arc::new(Mutex::new(()));
+        let held = lock.lock().unwrap();
+        for _ in 0..2 {
+            let (tx, lock) = (tx.clone(), Arc::clone(&lock));
+            ctx.after_func(move || {
+                drop(lock.lock().unwrap());
+                tx.try_send(()).unwrap();
+            });
+        }
+        handle.cancel();
+        drop((held, ctx, handle, tx));
+        block_on(async {
+            assert_eq!((rx.recv().await, rx.recv().await, rx.recv().await), (Some(()), Some(()), None));
+        });
+    }
+
+    #[test]
+    fn after_func_is_called_at_once_if_the_context_is_done() {
+        let ctx = Context::background().with_timeout(Duration::ZERO);
+        let (tx, rx) = crate::chan(1);
+        let stop = ctx.after_func(move || tx.try_send(()).unwrap());
+        assert_eq!((block_on(rx.recv()), stop.stop()), (Some(()), false));
+    }
+
+    #[test]
+    fn after_func_keeps_the_context_alive_until_its_deadline() {
+        let (tx, rx) = crate::chan(1);
+        Context::background()
+            .with_timeout(Duration::from_millis(2))
+            .after_func(move || tx.try_send(()).unwrap());
+        assert_eq!(block_on(rx.recv()), Some(()));
+    }
+
+    #[test]
+    fn a_function_that_was_stopped_is_not_called_and_leaves_nothing_behind() {
+        let (ctx, handle) = Context::background().with_cancel();
+        let held = Arc::new(());
+        let (holds, holds_too) = (Arc::clone(&held), Arc::clone(&held));
+        let stop = ctx.after_func(move || drop(holds));
+        let never = Context::background().after_func(move || drop(holds_too));
+        assert_eq!((format!("{stop:?}"), Arc::strong_count(&held)), ("Stop { waits: true }".into(), 3));
+        assert_eq!([stop.stop(), stop.stop(), never.stop(), never.stop()], [true, false, true, false]);
+        assert_eq!(Arc::strong_count(&held), 1);
+        let node = Arc::downgrade(ctx.node().unwrap());
+        drop((ctx, stop));
+        handle.keep();
+        assert_eq!(node.strong_count(), 0, "nothing keeps it alive");
     }
 
     #[test]

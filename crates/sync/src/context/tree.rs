@@ -5,9 +5,10 @@
 //! the argument why a cancel is complete when it returns.
 
 use super::{
-    children::{Children, NOWHERE},
     error::{ContextError, HandleDropped},
+    value::Values,
 };
+use crate::children::{Children, NOWHERE};
 use gorust_primitives::{
     shim::{AtomicU8, AtomicU32, Lock, Ordering, mutant},
     wait_list::{self, State, WaitList, Waiter, Wakers, wake_in_batches},
@@ -15,15 +16,20 @@ use gorust_primitives::{
 use gorust_reactor::{clock::Instant, timer::Alarm};
 use std::{
     error::Error,
+    mem,
     panic::Location,
     pin::Pin,
     sync::{Arc, Weak},
     task::{Wake, Waker},
 };
 
-/// A context that can be done.
+/// A context that can be done, or a view of one that carries other values.
 pub(super) struct Node {
+    kind: Kind,
+    /// The nearest node above that can be done.
     parent: Option<Arc<Node>>,
+    /// What it carries, and what those above do.
+    values: Option<Arc<Values>>,
     /// This node's place among its parent's children; [`NOWHERE`] once it has left, or if it never was there.
     /// Written under the parent's lock.
     place: AtomicU32,
@@ -38,8 +44,20 @@ pub(super) struct Node {
 struct Inner {
     children: Children<Weak<Node>>,
     pub(super) waiters: WaitList,
+    /// Why it is done; until then, what to say if a deadline is the reason.
     cause: Cause,
     alarm: Option<Alarm>,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It can be done.
+    Scope,
+    /// It is done when its parent is, without knowing it: it carries values, and is not in its parent's list.
+    View,
+    /// As a view without a parent, under its own name.
+    Todo,
 }
 
 /// Not done.
@@ -71,21 +89,63 @@ struct Needs {
 }
 
 impl Node {
-    /// Makes a node below `parent`, done if that is done, that ends at `deadline`, or when its parent does.
-    pub(super) fn new(parent: Option<&Arc<Self>>, deadline: Instant) -> Arc<Self> {
-        let inherited = parent.map_or(Instant::FAR_FUTURE, |parent| parent.deadline);
-        let node = Arc::new(Self {
+    fn make(
+        kind: Kind,
+        parent: Option<&Arc<Self>>,
+        values: Option<Arc<Values>>,
+        deadline: Instant,
+        cause: Cause,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            kind,
             parent: parent.cloned(),
+            values,
             place: AtomicU32::new(NOWHERE),
             state: AtomicU8::new(LIVE),
-            deadline: deadline.min(inherited),
+            deadline,
             inner: Lock::new(Inner {
                 children: Children::new(),
                 waiters: WaitList::new(),
-                cause: Cause::Plain,
+                cause,
                 alarm: None,
             }),
-        });
+        })
+    }
+
+    /// Makes a node that carries other values than `parent`.
+    pub(super) fn view(parent: Option<&Arc<Self>>, values: Option<Arc<Values>>) -> Arc<Self> {
+        Self::make(Kind::View, parent, values, Instant::FAR_FUTURE, Cause::Plain)
+    }
+
+    /// Makes a node that is never done.
+    pub(super) fn todo() -> Arc<Self> {
+        Self::make(Kind::Todo, None, None, Instant::FAR_FUTURE, Cause::Plain)
+    }
+
+    pub(super) fn is_todo(&self) -> bool {
+        self.kind == Kind::Todo
+    }
+
+    /// The node that decides whether this one is done.
+    #[inline]
+    pub(super) fn scope(self: &Arc<Self>) -> Option<&Arc<Self>> {
+        if self.kind == Kind::Scope { Some(self) } else { self.parent.as_ref() }
+    }
+
+    pub(super) fn values(&self) -> Option<&Arc<Values>> {
+        self.values.as_ref()
+    }
+
+    /// Makes a node below `parent`, done if that is done, that ends at `deadline`, or when its parent does. If it is a
+    /// deadline that ends it, `cause` says why.
+    pub(super) fn new(
+        parent: Option<&Arc<Self>>,
+        values: Option<Arc<Values>>,
+        deadline: Instant,
+        cause: Cause,
+    ) -> Arc<Self> {
+        let inherited = parent.map_or(Instant::FAR_FUTURE, |parent| parent.deadline);
+        let node = Self::make(Kind::Scope, parent, values, deadline.min(inherited), cause);
         if let Some(parent) = parent {
             parent.adopt(&node);
         }
@@ -263,8 +323,7 @@ impl Node {
     /// Ends this node alone, unless it has ended before. Gathers who waits, as many as may be under one lock.
     fn set_done(&self, error: ContextError, cause: &Cause, wakers: &mut Vec<Waker>) -> Needs {
         let cause = cause.clone();
-        let alarm;
-        let needs;
+        let (alarm, needs, unused);
         {
             let mut inner = self.inner.lock();
             // Ordering: Acquire, against the Release of `SETTLED` in `cancel`, which is set without the lock.
@@ -272,7 +331,9 @@ impl Node {
             if state != LIVE {
                 return Needs { a_visit: state & SETTLED == 0, more_wakes: false };
             }
-            inner.cause = cause;
+            // A cause that was named for a deadline stays, also if it is an earlier one that ends the node.
+            let is_named = error.is_timeout() && !matches!(inner.cause, Cause::Plain);
+            unused = if is_named { cause } else { mem::replace(&mut inner.cause, cause) };
             let has_children = !inner.children.is_empty();
             let reason = if error.is_timeout() { DEADLINE_EXCEEDED } else { CANCELED };
             // Ordering: Release, against the Acquire in `error`.
@@ -283,7 +344,7 @@ impl Node {
             needs = Needs { a_visit: has_children, more_wakes: !inner.waiters.is_empty() };
             alarm = inner.alarm.take();
         }
-        drop(alarm);
+        drop((alarm, unused));
         needs
     }
 

@@ -1,7 +1,7 @@
 //! A set that gives each member a place, from which it is taken out in constant time.
 
 /// Members by place. A place is used again after its member has left.
-pub(super) struct Children<T> {
+pub(crate) struct Children<T> {
     entries: Vec<Entry<T>>,
     /// The first free place; [`NOWHERE`] if all are taken.
     free: u32,
@@ -15,26 +15,30 @@ enum Entry<T> {
 }
 
 /// No place.
-pub(super) const NOWHERE: u32 = u32::MAX;
+pub(crate) const NOWHERE: u32 = u32::MAX;
 
 /// Memory for so many members is kept when all have left.
 const KEPT: usize = 64;
 
 impl<T> Children<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { entries: Vec::new(), free: NOWHERE, len: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
     /// All places lie below this.
-    pub(super) fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn insert(&mut self, member: T) -> u32 {
+    pub(crate) fn insert(&mut self, member: T) -> u32 {
         self.len += 1;
         let place = self.free;
         if place == NOWHERE {
@@ -49,8 +53,16 @@ impl<T> Children<T> {
         place
     }
 
+    /// The member that has this place.
+    pub(crate) fn get_mut(&mut self, place: u32) -> &mut T {
+        match &mut self.entries[place as usize] {
+            Entry::Taken(member) => member,
+            Entry::Free(_) => unreachable!("who asks for a place knows that it is taken"),
+        }
+    }
+
     /// Takes out who has this place.
-    pub(super) fn remove(&mut self, place: u32) -> T {
+    pub(crate) fn remove(&mut self, place: u32) -> T {
         let entry = std::mem::replace(&mut self.entries[place as usize], Entry::Free(self.free));
         let Entry::Taken(member) = entry else { unreachable!("a member leaves once") };
         self.free = place;
@@ -62,7 +74,7 @@ impl<T> Children<T> {
     }
 
     /// The members whose places lie in `from..to`.
-    pub(super) fn range(&self, from: usize, to: usize) -> impl Iterator<Item = &T> {
+    pub(crate) fn range(&self, from: usize, to: usize) -> impl Iterator<Item = &T> {
         self.entries[from..to.min(self.entries.len())].iter().filter_map(|entry| match entry {
             Entry::Taken(member) => Some(member),
             Entry::Free(_) => None,
