@@ -107,7 +107,8 @@ pub mod prelude {
 pub mod sync {
     #[doc(inline)]
     pub use gorust_sync::{
-        barrier::*, cond::*, mutex::*, notify::*, once::*, rw_lock::*, semaphore::*, wait_group::*,
+        barrier::*, cond::*, group::*, mutex::*, notify::*, once::*, rw_lock::*, semaphore::*, task_set::*,
+        wait_group::*,
     };
 }
 

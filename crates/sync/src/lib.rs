@@ -9,6 +9,8 @@
 //! | work for a pool of goroutines | one [`chan()`], a [`Receiver`](chan::Receiver) clone for each |
 //! | to say that no more will come | [`close`](chan::Sender::close), or drop the last sender |
 //! | to wait until many goroutines are done | [`WaitGroup`], with [`go`](WaitGroup::go) or [`token`](WaitGroup::token) |
+//! | several goroutines' results, as they finish | [`TaskSet`] |
+//! | goroutines that fail and end together, perhaps so many at a time | [`Group`] |
 //! | one goroutine's result | the [`JoinHandle`](gorust_scheduler::JoinHandle) that `go` returns |
 //! | a value that several change, across an `.await` | [`Mutex`] |
 //! | the same, never held across an `.await` | `std::sync::Mutex` does as well |
@@ -38,11 +40,13 @@ pub mod chan;
 mod children;
 pub mod cond;
 pub mod context;
+pub mod group;
 pub mod mutex;
 pub mod notify;
 pub mod once;
 pub mod rw_lock;
 pub mod semaphore;
+pub mod task_set;
 #[cfg(test)]
 mod testing;
 pub mod wait_group;
@@ -56,6 +60,8 @@ pub use cond::Cond;
 #[doc(inline)]
 pub use context::{CancelHandle, Context, ContextError};
 #[doc(inline)]
+pub use group::{Group, Slot};
+#[doc(inline)]
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 #[doc(inline)]
 pub use notify::Notify;
@@ -65,5 +71,7 @@ pub use once::{Once, OnceCell};
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[doc(inline)]
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
+#[doc(inline)]
+pub use task_set::TaskSet;
 #[doc(inline)]
 pub use wait_group::WaitGroup;
