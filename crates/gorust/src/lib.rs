@@ -81,7 +81,7 @@ pub mod prelude {
         context::Context,
         go,
         io::{AsyncReadExt, AsyncWriteExt},
-        sync::WaitGroup,
+        sync::{Group, WaitGroup},
         time::{Duration, sleep, timeout},
     };
 }
@@ -106,9 +106,11 @@ pub mod prelude {
 /// ```
 pub mod sync {
     #[doc(inline)]
+    pub use gorust_sync::singleflight::{self, Flight};
+    #[doc(inline)]
     pub use gorust_sync::{
-        barrier::*, cond::*, group::*, mutex::*, notify::*, once::*, rw_lock::*, semaphore::*, task_set::*,
-        wait_group::*,
+        barrier::*, cond::*, group::*, mutex::*, notify::*, once::*, pool::*, rw_lock::*, semaphore::*,
+        task_set::*, wait_group::*,
     };
 }
 

@@ -20,6 +20,8 @@
 //! | a value that is made once, by whoever needs it first | [`OnceCell`], or [`Once`] without a value |
 //! | several goroutines to go in step | [`Barrier`] |
 //! | at most so many at a time | [`Semaphore`] |
+//! | one call for all who want the same at the same time | [`Flight`] |
+//! | things that are dear to make, used again | [`Pool`] |
 //! | to call off work, by hand or after a time | [`Context`], and [`Context::run`] |
 //! | to limit one operation's time | [`timeout`](gorust_reactor::time::timeout) |
 //!
@@ -44,8 +46,10 @@ pub mod group;
 pub mod mutex;
 pub mod notify;
 pub mod once;
+pub mod pool;
 pub mod rw_lock;
 pub mod semaphore;
+pub mod singleflight;
 pub mod task_set;
 #[cfg(test)]
 mod testing;
@@ -68,9 +72,13 @@ pub use notify::Notify;
 #[doc(inline)]
 pub use once::{Once, OnceCell};
 #[doc(inline)]
+pub use pool::{Pool, PoolGuard};
+#[doc(inline)]
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[doc(inline)]
 pub use semaphore::{OwnedPermit, Permit, Semaphore};
+#[doc(inline)]
+pub use singleflight::Flight;
 #[doc(inline)]
 pub use task_set::TaskSet;
 #[doc(inline)]
