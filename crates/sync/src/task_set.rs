@@ -416,7 +416,7 @@ mod tests {
                 .join_all()
                 .await
                 .into_iter()
-                .map(|result| result.map_or_else(|error| i32::from(error.is_panic()) * 2, |value| value))
+                .map(|result| result.unwrap_or_else(|error| i32::from(error.is_panic()) * 2))
                 .collect();
             ends.sort_unstable();
             assert_eq!(ends, [0, 1, 2]);
