@@ -9,6 +9,7 @@ use crate::{
     shutdown,
     spare::Call,
     table,
+    task::error::{GoroutinePanic, OnPanic},
     worker::Worker,
 };
 use gorust_primitives::shim::Ordering;
@@ -33,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) max_blocking_threads: usize,
     pub(crate) on_long_poll: Option<OnLongPoll>,
     pub(crate) panic_policy: PanicPolicy,
+    pub(crate) on_panic: Option<OnPanic>,
     pub(crate) seed: u64,
     pub(crate) timer_slack: Duration,
 }
@@ -47,6 +49,7 @@ impl Default for Config {
             max_blocking_threads: 512,
             on_long_poll: None,
             panic_policy: PanicPolicy::Exit,
+            on_panic: None,
             seed: 0,
             timer_slack: Duration::from_nanos(1),
         }
@@ -198,6 +201,36 @@ impl Builder {
         self
     }
 
+    /// Calls `f` at each panic of a goroutine, after it was printed: to count it, or to send it where the operator looks.
+    /// Default: it is printed, and no more.
+    ///
+    /// `f` runs in the goroutine, on the thread that polled it, when the poll is unwound: before the goroutine's other
+    /// destructors run, before its handle resolves, and before the process ends, if it does. It is called whatever
+    /// the [`PanicPolicy`], also for a panic that somebody will see. A panic of `f` itself is printed, and changes nothing.
+    /// Everybody waits for it, so it must not block for long.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::runtime::Builder;
+    /// use std::sync::mpsc;
+    ///
+    /// let (sender, panics) = mpsc::channel();
+    /// let runtime = Builder::new()
+    ///     .on_panic(move |panic| {
+    ///         let _ = sender.send(panic.message().to_owned());
+    ///     })
+    ///     .build()?;
+    /// let handle = runtime.spawn(async { if true { panic!("no luck") } });
+    /// assert!(runtime.block_on(handle).unwrap_err().is_panic());
+    /// assert_eq!(panics.recv().unwrap(), "no luck");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_panic(mut self, f: impl Fn(&GoroutinePanic<'_>) + Send + Sync + 'static) -> Self {
+        self.0.on_panic = Some(OnPanic(Arc::new(f)));
+        self
+    }
+
     /// Seeds the random choices of the workers: whom to steal from, which ready case a select takes. Threads still
     /// race, so this alone does not make a run repeatable. Default: drawn from the system.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -271,6 +304,8 @@ pub(crate) fn num_cpu() -> usize {
 /// Starts a runtime: its reactor and its workers.
 pub(crate) fn start(mut config: Config) -> io::Result<Handle> {
     crate::global::install_hooks();
+    #[cfg(panic = "abort")]
+    crate::task::error::tell_before_abort();
     let workers = worker_count(&config)?;
     check_stack(&config)?;
     if config.max_blocking_threads == 0 {

@@ -16,9 +16,11 @@ mod block_on;
 mod blocking;
 pub mod bubble;
 mod builder;
+mod checkpoint;
 pub mod dump;
 mod global;
 mod idle;
+pub mod local;
 mod main_entry;
 mod monitor;
 mod place;
@@ -44,6 +46,7 @@ use std::{future::Future, panic::Location};
 
 pub use block_on::block_on;
 pub use blocking::{blocking, spawn_blocking};
+pub use checkpoint::{Checkpoint, checkpoint};
 pub use task::{AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy};
 pub use yield_now::{YieldNow, yield_now};
 

@@ -1,6 +1,6 @@
 //! What `#[gorust::main]` expands to: main is a goroutine like any other, and the real main thread waits for it.
 
-use crate::{PanicPolicy, block_on, builder::Builder, global, runtime::Handle};
+use crate::{PanicPolicy, block_on, builder::Builder, global, local, runtime::Handle};
 use std::{future::Future, panic::Location, process::ExitCode, time::Duration};
 
 /// The exit code of a Rust program whose main panics.
@@ -80,13 +80,14 @@ where
     }
 }
 
-/// Runs main's future on the main thread, since it is not `Send`; everything else is as with [`run`].
+/// Runs main's future on the main thread, since it is not `Send`, as the home of goroutines that stay there; everything
+/// else is as with [`run`].
 pub fn run_local<F>(options: MainOptions, main: F) -> ExitCode
 where
     F: Future<Output = ExitCode>,
 {
     match start(&options) {
-        Ok(handle) => handle.block_on(main),
+        Ok(handle) => handle.block_on(local::run_until(main)),
         Err(code) => code,
     }
 }

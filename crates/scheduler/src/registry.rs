@@ -239,7 +239,7 @@ mod model {
         let shard = Arc::new(Shard::new());
         let owner = Owner::new();
         let index = shard.reserve(&owner);
-        let task = allocate(async {}, 1, Location::caller(), Home { runtime: 0, shard: Home::NEW });
+        let task = allocate(async {}, (), 1, Location::caller(), Home { runtime: 0, shard: Home::NEW });
         shard.enter(index, NonNull::new(task.into_raw()).unwrap());
         let left = Arc::new(AtomicU32::new(0));
         let walker = {

@@ -2,12 +2,13 @@
 //! leaves. Each is one function.
 
 use crate::{
-    global,
+    global, local,
     registry::Shard,
     runtime::Handle,
     shared::Shared,
     table,
     task::{
+        details::Beside,
         error::drop_payload,
         join::JoinHandle,
         raw::{Header, Home, Runnable, allocate},
@@ -30,8 +31,17 @@ pub(crate) fn schedule(task: Runnable) {
     let runtime = task.header().home().runtime;
     worker::with_current(|worker| match worker {
         Some(worker) if worker.is_of(runtime) => worker.push_next(task),
-        _ => table::get(runtime).inject(task),
+        _ => elsewhere(runtime, task),
     });
+}
+
+/// Queues a runnable where its runtime looks, or its thread, if it has to stay on one.
+fn elsewhere(runtime: u16, task: Runnable) {
+    if runtime == Home::LOCAL {
+        local::schedule(task);
+    } else {
+        table::get(runtime).inject(task);
+    }
 }
 
 /// Queues a runnable behind everything its worker has queued, or in the injector.
@@ -39,7 +49,7 @@ pub(crate) fn schedule_behind(task: Runnable) {
     let runtime = task.header().home().runtime;
     worker::with_current(|worker| match worker {
         Some(worker) if worker.is_of(runtime) => worker.requeue(task),
-        _ => table::get(runtime).inject(task),
+        _ => elsewhere(runtime, task),
     });
 }
 
@@ -57,23 +67,40 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    worker::with_current(|worker| match worker {
-        Some(worker) => spawn_on_worker(worker, future, spawned_at),
-        None => global::current(spawned_at).spawn_at(future, spawned_at),
-    })
+    spawn_with(future, (), spawned_at)
 }
 
-fn spawn_on_worker<F>(
-    worker: &worker::Worker,
+/// As [`spawn`], with what lies beside the future.
+#[inline]
+pub(crate) fn spawn_with<F, B>(
     future: F,
+    beside: B,
     spawned_at: &'static Location<'static>,
 ) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    B: Beside,
+{
+    worker::with_current(|worker| match worker {
+        Some(worker) => spawn_on_worker(worker, future, beside, spawned_at),
+        None => global::current(spawned_at).spawn_with(future, beside, spawned_at),
+    })
+}
+
+fn spawn_on_worker<F, B>(
+    worker: &worker::Worker,
+    future: F,
+    beside: B,
+    spawned_at: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    B: Beside,
 {
     let home = Home { runtime: worker.shared().index(), shard: Home::NEW };
-    let task = allocate(future, worker.next_id(), spawned_at, home);
+    let task = allocate(future, beside, worker.next_id(), spawned_at, home);
     worker.count_spawned();
     // SAFETY: the future's output is this, and the task has not run.
     let handle = unsafe { task.handle() };
@@ -92,30 +119,47 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let shared = self.shared();
-        worker::with_current(|worker| match worker {
-            Some(worker) if worker.is_of(shared.index()) && self.is_open() => {
-                spawn_on_worker(worker, future, spawned_at)
-            }
-            _ => self.spawn_from_outside(future, spawned_at),
-        })
+        self.spawn_with(future, (), spawned_at)
     }
 
-    fn spawn_from_outside<F>(
+    /// As [`spawn_at`](Self::spawn_at), with what lies beside the future.
+    pub(crate) fn spawn_with<F, B>(
         &self,
         future: F,
+        beside: B,
         spawned_at: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
+        B: Beside,
+    {
+        let shared = self.shared();
+        worker::with_current(|worker| match worker {
+            Some(worker) if worker.is_of(shared.index()) && self.is_open() => {
+                spawn_on_worker(worker, future, beside, spawned_at)
+            }
+            _ => self.spawn_from_outside(future, beside, spawned_at),
+        })
+    }
+
+    fn spawn_from_outside<F, B>(
+        &self,
+        future: F,
+        beside: B,
+        spawned_at: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        B: Beside,
     {
         let shared = self.shared();
         let open = self.is_open();
         let home = Home { runtime: shared.index(), shard: if open { Home::NEW } else { Home::NOWHERE } };
         let bubbles = if open { shared.side.next_id() } else { None };
         let id = bubbles.unwrap_or_else(|| take_ids(1));
-        let task = allocate(future, id, spawned_at, home);
+        let task = allocate(future, beside, id, spawned_at, home);
         // SAFETY: the future's output is this, and the task has not run.
         let handle = unsafe { task.handle() };
         if open {

@@ -6,7 +6,7 @@ use gorust_primitives::shim::StaticLock;
 use std::sync::OnceLock;
 
 /// The most runtimes alive at once, in one process.
-pub(crate) const MAX_RUNTIMES: usize = Home::LIMIT as usize;
+pub(crate) const MAX_RUNTIMES: usize = Home::LOCAL as usize;
 
 static TABLE: [OnceLock<&'static Shared>; MAX_RUNTIMES] = [const { OnceLock::new() }; MAX_RUNTIMES];
 

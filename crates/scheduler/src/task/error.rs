@@ -2,23 +2,53 @@
 //!
 //! A panic is printed when it happens, with the goroutine and where it was spawned. *Seen* means that a
 //! `JoinHandle` resolved with it. A panic that nobody can see any more, because there is no handle or because it
-//! was dropped before it resolved, is treated as the runtime's [`PanicPolicy`] says.
+//! was dropped before it resolved, is treated as the [`PanicPolicy`] of the goroutine says, or of its runtime.
 
-use super::raw::Header;
-use crate::{bubble, table};
+use super::raw::{Header, Home, details};
+use crate::{bubble, runtime::Handle, table};
 use std::{
     any::Any,
     error::Error,
     fmt,
     io::Write as _,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, Location, catch_unwind},
+    ptr::NonNull,
+    sync::Arc,
 };
 
 /// What happens when a goroutine panics and nobody can see it.
 ///
+/// Whatever the policy, a panic is printed when it happens, and a [`JoinHandle`](crate::JoinHandle) that is awaited
+/// resolves with it. Nobody can see it if the handle was dropped, before the panic or after it. A panic in a destructor
+/// is a panic of its goroutine, also while the goroutine is dropped because it was aborted or its runtime ends. What
+/// becomes of a panic when several things happen at once:
+///
+/// | | |
+/// |---|---|
+/// | `abort` comes first | the goroutine is canceled; if its destructors panic, it has panicked |
+/// | `abort` comes while it is polled, and that poll panics | it has panicked |
+/// | `abort` comes after the panic | nothing changes |
+/// | it panics, and its destructors panic too | the handle gets the first panic, the second is printed |
+/// | an [`AbortOnDrop`](crate::AbortOnDrop) is dropped after the panic | nobody has seen it: the policy |
+/// | `timeout(d, handle)` is over first | the handle is dropped, so a later panic falls under the policy; `timeout(d, &mut handle)` keeps it |
+/// | main panics | the process ends with code 101, as every Rust program's, whatever the policy |
+///
+/// A program that is built with `panic = "abort"` ends at the first panic, wherever it happens, by `SIGABRT`, and says
+/// before in which goroutine: nothing is caught there, and the policy has no effect.
+///
 /// # Go
 ///
 /// Go ends the process on every unrecovered panic; [`Exit`](Self::Exit) is that, and the default.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::{PanicPolicy, runtime::Builder};
+///
+/// let runtime = Builder::new().panic_policy(PanicPolicy::Isolate).build()?;
+/// drop(runtime.spawn(async { if true { panic!("only reported") } }));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicPolicy {
@@ -43,7 +73,8 @@ pub enum PanicPolicy {
 /// ```
 pub struct JoinError {
     goroutine: u64,
-    panic: Option<PanicBox>,
+    /// In a box: this lies in every task, and most do not panic.
+    panic: Option<Box<PanicBox>>,
 }
 
 impl JoinError {
@@ -119,7 +150,9 @@ struct PanicBox {
     /// `None` only while it is dropped.
     payload: Option<Box<dyn Any + Send>>,
     goroutine: u64,
-    /// What is due if nobody sees it. Of the goroutine's runtime, which may be gone by the time this is dropped.
+    name: Option<Arc<str>>,
+    spawned_at: &'static Location<'static>,
+    /// What is due if nobody sees it. Of the goroutine or its runtime, which may be gone by the time this is dropped.
     unseen: Unseen,
     seen: bool,
 }
@@ -155,8 +188,9 @@ impl Drop for PanicBox {
         match self.unseen {
             Unseen::Policy(PanicPolicy::Exit) => {
                 let line = format!(
-                    "gorust: goroutine {} panicked and nobody can see it: {}\nexit status 2\n",
-                    self.goroutine,
+                    "gorust: {}, spawned at {}, panicked and nobody can see it: {}\nexit status 2\n",
+                    Title(self.goroutine, self.name.as_deref()),
+                    self.spawned_at,
                     self.message()
                 );
                 exit_now(&line);
@@ -214,34 +248,139 @@ pub(crate) fn exit_now(line: &str) -> ! {
     }
 }
 
-/// Prints a panic where it happened and makes it an error that will not get lost.
+/// A goroutine's number, and its name if it has one.
+pub(crate) struct Title<'a>(pub(crate) u64, pub(crate) Option<&'a str>);
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {}", self.0)?;
+        match self.1 {
+            Some(name) => write!(f, " {name:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A panic of a goroutine, as [`Builder::on_panic`](crate::runtime::Builder::on_panic) is told of it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct GoroutinePanic<'a> {
+    /// The goroutine's number.
+    pub goroutine: u64,
+    /// Its name, if it has one.
+    pub name: Option<&'a str>,
+    /// Where it was spawned.
+    pub spawned_at: &'static Location<'static>,
+    /// What it panicked with.
+    pub payload: &'a (dyn Any + Send),
+    /// What happens if nobody sees it.
+    pub policy: PanicPolicy,
+}
+
+impl GoroutinePanic<'_> {
+    /// Returns what it panicked with, if that is a text.
+    pub fn message(&self) -> &str {
+        message(self.payload)
+    }
+}
+
+impl fmt::Debug for GoroutinePanic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GoroutinePanic({self})")
+    }
+}
+
+impl fmt::Display for GoroutinePanic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let title = Title(self.goroutine, self.name);
+        write!(f, "panic in {title} [running], spawned at {}: {}", self.spawned_at, self.message())
+    }
+}
+
+/// Whom to tell of panics.
+#[derive(Clone)]
+pub(crate) struct OnPanic(pub(crate) Arc<dyn Fn(&GoroutinePanic<'_>) + Send + Sync>);
+
+impl fmt::Debug for OnPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnPanic")
+    }
+}
+
+/// Prints a panic where it happened, tells who wants to be told, and makes it an error that will not get lost.
 ///
 /// In a bubble it is not printed but written down: the bubble's own report tells of it, if nobody sees it.
-pub(super) fn panic_in_goroutine(task: &Header, payload: Box<dyn Any + Send>) -> JoinError {
-    let record = &task.record;
-    let (goroutine, spawned_at) = (record.id(), record.spawned_at());
+///
+/// # Safety
+///
+/// `header` heads a live task.
+pub(super) unsafe fn panic_in_goroutine(header: NonNull<Header>, payload: Box<dyn Any + Send>) -> JoinError {
+    // SAFETY: as the caller promises.
+    let task = unsafe { header.as_ref() };
+    // SAFETY: as above.
+    let details = unsafe { details(header) };
+    let (goroutine, spawned_at) = (task.record.id(), task.record.spawned_at());
     if payload.is::<bubble::Over>() {
         return JoinError::canceled(goroutine);
     }
-    let runtime = task.home().runtime;
-    let shared = table::find(runtime);
-    if !shared.is_some_and(|shared| shared.side.is_bubble()) {
-        let message = message(&*payload);
+    let runtime = match task.home().runtime {
+        Home::LOCAL => Handle::try_current().map(|handle| handle.shared()),
+        index => table::find(index),
+    };
+    let name = details.and_then(|details| details.name.clone());
+    let policy = details
+        .and_then(|details| details.panic)
+        .or_else(|| runtime.map(|shared| shared.panic_policy()))
+        .unwrap_or_default();
+    if !runtime.is_some_and(|shared| shared.side.is_bubble()) {
+        let name = name.as_deref();
+        let happened = GoroutinePanic { goroutine, name, spawned_at, payload: &*payload, policy };
         // One write, so that lines of several goroutines do not mix.
-        report(&format!(
-            "gorust: panic in goroutine {goroutine} [running], spawned at {spawned_at}: {message}\n"
-        ));
+        report(&format!("gorust: {happened}\n"));
+        if let Some(OnPanic(call)) = runtime.and_then(|shared| shared.config().on_panic) {
+            tell(&*call, &happened);
+        }
     }
-    let unseen = match shared {
+    let unseen = match runtime {
         Some(shared) if shared.side.tells() => {
             let at = bubble::last_location();
             shared.side.panic_happened(bubble::Happened { goroutine, spawned_at, at });
-            Unseen::Tell(runtime, shared.generation())
+            Unseen::Tell(shared.index(), shared.generation())
         }
-        shared => Unseen::Policy(shared.map_or(PanicPolicy::Exit, |shared| shared.panic_policy())),
+        _ => Unseen::Policy(policy),
     };
     let payload = Some(payload);
-    JoinError { goroutine, panic: Some(PanicBox { payload, goroutine, unseen, seen: false }) }
+    let panic = PanicBox { payload, goroutine, name, spawned_at, unseen, seen: false };
+    JoinError { goroutine, panic: Some(Box::new(panic)) }
+}
+
+/// Calls what the user has given to `on_panic`, whose own panic changes nothing.
+fn tell(call: &dyn Fn(&GoroutinePanic<'_>), happened: &GoroutinePanic<'_>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| call(happened))) {
+        report(&format!("gorust: on_panic panicked itself: {}\n", message(&*second)));
+        drop_payload(second);
+    }
+}
+
+/// In a program built with `panic = "abort"` no panic gets as far as `panic_in_goroutine`: says before the process
+/// ends which goroutine it was.
+#[cfg(panic = "abort")]
+pub(crate) fn tell_before_abort() {
+    use super::details;
+    use gorust_primitives::current;
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            previous(info);
+            current::with_record(|record| {
+                let Some(record) = record else { return };
+                let name = details::with(|details| details.and_then(|details| details.name.clone()));
+                let title = Title(record.id(), name.as_deref());
+                report(&format!("gorust: panic in {title} [running], spawned at {}\n", record.spawned_at()));
+            });
+        }));
+    });
 }
 
 /// What a payload says, if it is a text.

@@ -200,7 +200,7 @@ impl<T> JoinHandle<T> {
     /// drop(handle); // the goroutine ends
     /// ```
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
-        AbortOnDrop(self)
+        AbortOnDrop(Some(self))
     }
 
     /// Whether the goroutine has ended, in whatever way.
@@ -322,24 +322,71 @@ impl fmt::Debug for AbortHandle {
 }
 
 /// A [`JoinHandle`] that aborts its goroutine when it is dropped. Made by [`JoinHandle::abort_on_drop`].
-#[derive(Debug)]
+///
+/// The goroutine is dropped at its next await point, not necessarily before this is gone. A panic that happened before, or
+/// in a destructor of the goroutine, is seen by nobody then, and falls under the [`PanicPolicy`](super::PanicPolicy).
+///
+/// # Cancel safety
+///
+/// *Loses value*: dropped while it waits it ends the goroutine, which is what it is for. Awaited as `&mut handle` it is
+/// *Strict*.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::{block_on, go};
+///
+/// let connection = go(async { "still here" }).abort_on_drop();
+/// // It is needed for longer than this scope:
+/// let handle = connection.detach();
+/// assert_eq!(block_on(handle).unwrap(), "still here");
+/// ```
 #[must_use = "dropping it aborts the goroutine"]
-pub struct AbortOnDrop<T>(JoinHandle<T>);
+pub struct AbortOnDrop<T>(
+    /// `None` only while it is detached.
+    Option<JoinHandle<T>>,
+);
 
 impl<T> AbortOnDrop<T> {
+    fn handle(&self) -> &JoinHandle<T> {
+        match &self.0 {
+            Some(handle) => handle,
+            None => unreachable!("detached by value"),
+        }
+    }
+
     /// Asks the goroutine to end; see [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.0.abort();
+        self.handle().abort();
+    }
+
+    /// Returns a handle that can abort the goroutine and does nothing else.
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.handle().abort_handle()
+    }
+
+    /// Gives the handle back: the goroutine does not end with it any more.
+    pub fn detach(mut self) -> JoinHandle<T> {
+        match self.0.take() {
+            Some(handle) => handle,
+            None => unreachable!("detached by value"),
+        }
     }
 
     /// Whether the goroutine has ended, in whatever way.
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.handle().is_finished()
     }
 
     /// Returns the goroutine's number.
     pub fn id(&self) -> u64 {
-        self.0.id()
+        self.handle().id()
+    }
+}
+
+impl<T> fmt::Debug for AbortOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortOnDrop").field(&self.handle().header().record).finish()
     }
 }
 
@@ -347,12 +394,17 @@ impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
+        match &mut self.0 {
+            Some(handle) => Pin::new(handle).poll(cx),
+            None => unreachable!("detached by value"),
+        }
     }
 }
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
     }
 }

@@ -5,17 +5,27 @@
 //! - `memory`: where the allocation comes from.
 //! - `join`: [`JoinHandle`], [`AbortHandle`], [`AbortOnDrop`].
 //! - `error`: [`JoinError`] and the panic that must not get lost.
+//! - `details`, `builder`, `labels`: names, labels and whatever else only some goroutines have, and [`Builder`] that
+//!   gives it to them.
+//! - `locals`: the variables of [`task_local!`](crate::task_local).
 //!
 //! Why not async-task: `docs/decisions/0001-task-cell.md`.
 
+mod builder;
+pub(crate) mod details;
 pub(crate) mod error;
 pub(crate) mod join;
+mod labels;
+mod locals;
 pub(crate) mod memory;
 pub(crate) mod raw;
 pub(crate) mod state;
 
-pub use error::{JoinError, PanicPolicy};
+pub use builder::Builder;
+pub use error::{GoroutinePanic, JoinError, PanicPolicy};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
+pub use labels::{WithLabels, labels, name, with_labels};
+pub use locals::{AccessError, LocalKey, TaskLocalFuture};
 
 /// Returns the running goroutine's number, or 0 outside a goroutine.
 ///

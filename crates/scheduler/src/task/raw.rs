@@ -11,6 +11,7 @@
 //! - *Joiner*: as said at `JOIN_WAKER` in `state.rs`.
 
 use super::{
+    details::{Beside, Details},
     error::{JoinError, panic_in_goroutine},
     join::{JoinHandle, Joiner},
     memory,
@@ -41,7 +42,10 @@ pub(crate) struct Home {
 impl Home {
     /// Both numbers are below this.
     pub(crate) const LIMIT: u16 = 1 << 12;
-    /// In place of a shard: the task was born canceled, and is not counted. Shards are below this.
+    /// In place of a runtime: the task stays on the thread it was spawned on, and its `Details` say where it is queued.
+    /// Runtimes are below this.
+    pub(crate) const LOCAL: u16 = Self::LIMIT - 1;
+    /// In place of a shard: the task was born canceled, or stays on one thread, and is not counted. Shards are below this.
     pub(crate) const NOWHERE: u16 = Self::LIMIT - 1;
     /// In place of a shard, as long as the task has not waited.
     pub(crate) const NEW: u16 = 0;
@@ -98,6 +102,8 @@ struct Vtable {
     /// Moves the output to `*mut Result<T, JoinError>`.
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     drop_output: unsafe fn(NonNull<Header>),
+    /// What lies beside the future, if anything does.
+    details: unsafe fn(NonNull<Header>) -> Option<NonNull<Details>>,
     free: unsafe fn(NonNull<Header>),
 }
 
@@ -109,19 +115,38 @@ union Stage<F: Future> {
 }
 
 #[repr(C)]
-struct Cell<F: Future> {
+struct Cell<F: Future, B> {
     header: Header,
     stage: UnsafeCell<Stage<F>>,
+    beside: B,
 }
 
-impl<F: Future> Cell<F> {
+impl<F: Future, B: Beside> Cell<F, B> {
     const VTABLE: Vtable = Vtable {
         poll: Self::poll,
         cancel: Self::cancel,
         take_output: Self::take_output,
         drop_output: Self::drop_output,
+        details: Self::details,
         free: Self::free,
     };
+
+    /// # Safety
+    ///
+    /// `header` heads a live `Cell<F, B>`.
+    unsafe fn beside<'a>(header: NonNull<Header>) -> &'a B {
+        let cell = header.cast::<Self>().as_ptr();
+        // SAFETY: the cell is live, as the caller promises, and what is beside the stage is never written.
+        unsafe { &(*cell).beside }
+    }
+
+    /// # Safety
+    ///
+    /// As [`beside`](Self::beside).
+    unsafe fn details(header: NonNull<Header>) -> Option<NonNull<Details>> {
+        // SAFETY: as the caller promises.
+        unsafe { Self::beside(header) }.details().map(NonNull::from)
+    }
 
     /// Where the future is, and later the output: the fields of a union begin where it begins.
     ///
@@ -141,6 +166,10 @@ impl<F: Future> Cell<F> {
     unsafe fn poll(header: NonNull<Header>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: the cell is live, as the caller promises.
         let future = unsafe { Self::stage::<F>(header) };
+        // SAFETY: as above.
+        let task = unsafe { header.as_ref() };
+        // SAFETY: as above.
+        let _shown = unsafe { Self::beside(header) }.show(&task.record);
         let mut polled = false;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the caller owns the stage.
@@ -157,9 +186,8 @@ impl<F: Future> Cell<F> {
             Ok(None) => return Poll::Pending,
             Ok(Some(output)) => Ok(output),
             Err(payload) => {
-                // SAFETY: the cell is live, as the caller promises.
-                let task = unsafe { header.as_ref() };
-                let mut error = panic_in_goroutine(task, payload);
+                // SAFETY: as above.
+                let mut error = unsafe { panic_in_goroutine(header, payload) };
                 if task.state.is_detached() {
                     // Nobody can see it. If that ends the process it does so here, before the destructors of what the
                     // goroutine holds tell others that it is done.
@@ -188,7 +216,7 @@ impl<F: Future> Cell<F> {
         // SAFETY: as the caller promises.
         let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { future.drop_in_place() }));
         // SAFETY: the cell is live, as the caller promises.
-        dropped.err().map(|payload| panic_in_goroutine(unsafe { header.as_ref() }, payload))
+        dropped.err().map(|payload| unsafe { panic_in_goroutine(header, payload) })
     }
 
     /// # Safety
@@ -197,11 +225,13 @@ impl<F: Future> Cell<F> {
     unsafe fn cancel(header: NonNull<Header>) {
         // SAFETY: the cell is live, as the caller promises.
         let future = unsafe { Self::stage::<F>(header) };
+        // SAFETY: as above.
+        let task = unsafe { header.as_ref() };
+        // SAFETY: as above.
+        let _shown = unsafe { Self::beside(header) }.show(&task.record);
         // SAFETY: the caller owns the stage, which holds the future; the output takes its place below.
         let panicked = unsafe { Self::drop_future(header, future) };
-        // SAFETY: the cell is live, as the caller promises.
-        let id = unsafe { header.as_ref() }.record.id();
-        let result = Err(panicked.unwrap_or_else(|| JoinError::canceled(id)));
+        let result = Err(panicked.unwrap_or_else(|| JoinError::canceled(task.record.id())));
         // SAFETY: the stage is owned, large enough for either, and the future in it is dropped.
         unsafe { future.cast::<Result<F::Output, JoinError>>().write(result) };
     }
@@ -232,8 +262,12 @@ impl<F: Future> Cell<F> {
     ///
     /// The caller has released the last reference to this `Cell<F>`, whose output is gone.
     unsafe fn free(header: NonNull<Header>) {
-        // Nothing in a cell needs a drop: the output is gone with its owner, and the joiner slot is emptied by whom it
-        // belonged to last.
+        // Nothing else in a cell needs a drop: the output is gone with its owner, and the joiner slot is emptied by whom
+        // it belonged to last.
+        // SAFETY: the cell is live up to here, and nobody else has a reference.
+        let beside = unsafe { &raw mut (*header.cast::<Self>().as_ptr()).beside };
+        // SAFETY: initialised, and not touched again.
+        unsafe { beside.drop_in_place() };
         // SAFETY: from `allocate` with this layout, and not used again.
         unsafe { memory::free(header.cast(), Layout::new::<Self>()) };
     }
@@ -242,21 +276,23 @@ impl<F: Future> Cell<F> {
 /// Allocates a task for `future`. Of the three references of [`State::new`] one is the returned `Runnable`'s; the
 /// others are the registry's, see [`Header::settle`], and the `JoinHandle`'s, see [`Runnable::handle`].
 #[inline]
-pub(crate) fn allocate<F: Future>(
+pub(crate) fn allocate<F: Future, B: Beside>(
     future: F,
+    beside: B,
     id: u64,
     spawned_at: &'static Location<'static>,
     home: Home,
 ) -> Runnable {
-    let cell = memory::allocate(Layout::new::<Cell<F>>()).cast::<Cell<F>>();
+    let cell = memory::allocate(Layout::new::<Cell<F, B>>()).cast::<Cell<F, B>>();
     let value = Cell {
         header: Header {
             state: State::new(),
-            vtable: &Cell::<F>::VTABLE,
+            vtable: &Cell::<F, B>::VTABLE,
             joiner: UnsafeCell::new(None),
             record: Record::new(id, current::id(), spawned_at, home.pack()),
         },
         stage: UnsafeCell::new(Stage { future: ManuallyDrop::new(future) }),
+        beside,
     };
     // SAFETY: just allocated with the layout of a cell.
     unsafe { cell.write(value) };
@@ -316,6 +352,20 @@ pub(crate) struct TaskRef(NonNull<Header>);
 unsafe impl Send for TaskRef {}
 // SAFETY: as above; `&TaskRef` gives no more than `TaskRef` does.
 unsafe impl Sync for TaskRef {}
+
+/// What lies beside a task's future, if anything does.
+///
+/// # Safety
+///
+/// `header` heads a live task, which outlives `'a`.
+pub(super) unsafe fn details<'a>(header: NonNull<Header>) -> Option<&'a Details> {
+    // SAFETY: live, as the caller promises.
+    let details = unsafe { header.as_ref() }.vtable.details;
+    // SAFETY: as above, and the vtable is that of this task's cell.
+    let details = unsafe { details(header) }?;
+    // SAFETY: it lies in the task, and is never written.
+    Some(unsafe { details.as_ref() })
+}
 
 impl TaskRef {
     /// # Safety
@@ -380,6 +430,11 @@ impl Runnable {
         unsafe { self.0.as_ref() }
     }
 
+    pub(crate) fn details(&self) -> Option<&Details> {
+        // SAFETY: rule Live, a Runnable holds a reference.
+        unsafe { details(self.0) }
+    }
+
     /// The handle of a task just spawned.
     ///
     /// # Safety
@@ -400,6 +455,13 @@ impl Runnable {
     /// `raw` comes from [`into_raw`](Self::into_raw), and no other `Runnable` was made of it since.
     pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
         Self(raw)
+    }
+
+    /// Says that the task is not to be entered in the registry. Before it first runs.
+    pub(crate) fn stay_out_of_registry(&self) {
+        let task = self.header();
+        debug_assert_eq!(task.home().shard, Home::NOWHERE);
+        task.settle(Home::NOWHERE, 0);
     }
 
     /// A counted reference to the task.
@@ -502,7 +564,8 @@ unsafe fn complete(header: NonNull<Header>, entered: current::Entered) {
         // SAFETY: completed, and no JoinHandle exists: the output is ours.
         let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_output(header) }));
         if let Err(payload) = dropped {
-            drop(panic_in_goroutine(task, payload));
+            // SAFETY: the caller's reference keeps it live.
+            drop(unsafe { panic_in_goroutine(header, payload) });
         }
     }
     drop(entered);
