@@ -17,6 +17,7 @@ mod blocking;
 pub mod bubble;
 mod builder;
 mod checkpoint;
+mod drain;
 pub mod dump;
 mod global;
 mod idle;
@@ -52,7 +53,7 @@ pub use yield_now::{YieldNow, yield_now};
 
 /// What `#[gorust::main]` expands to.
 pub mod main {
-    pub use crate::main_entry::{MainOptions, run, run_local};
+    pub use crate::main_entry::{MainOptions, at_end, run, run_local};
 }
 
 /// What `#[gorust::test]` expands to.

@@ -1,7 +1,7 @@
 //! [`Runtime`], [`Handle`] and what can be asked of the current one.
 
 use crate::{
-    block_on, builder, global,
+    block_on, builder, drain, global,
     shared::Shared,
     shutdown,
     task::join::JoinHandle,
@@ -10,14 +10,17 @@ use crate::{
 use futures_task::{FutureObj, Spawn, SpawnError};
 use gorust_primitives::shim::Ordering;
 use gorust_reactor::Reactor;
-use std::{fmt, future::Future, io, marker::PhantomData, panic::Location};
+use std::{fmt, future::Future, io, marker::PhantomData, panic::Location, time::Duration};
 
-pub use crate::builder::{Builder, LongPoll};
+pub use crate::{
+    builder::{Builder, LongPoll},
+    drain::{RunningGoroutine, Shutdown, StillRunning},
+};
 
 /// A set of workers, a reactor and the goroutines on them. Most programs use the global one and never see this
 /// type.
 ///
-/// Dropping it shuts it down, at once and without waiting: goroutines that wait are dropped at their await points,
+/// [`shutdown`](Self::shutdown) lets its goroutines finish. Dropping it ends it at once and without waiting: goroutines that wait are dropped at their await points,
 /// one that is inside a poll is dropped when that poll returns, and blocking calls are left to end alone. Dropping
 /// never panics and never hangs, also inside one of its own goroutines. A handle of a dropped goroutine resolves to
 /// a canceled [`JoinError`](crate::JoinError).
@@ -76,11 +79,82 @@ impl Runtime {
     pub fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }
+
+    /// Lets the goroutines finish, for up to `patience`, and ends the runtime.
+    ///
+    /// New ones may be spawned until the last has ended or the time is up. Then those that wait are dropped where they
+    /// wait, also when they hold each other; polls that are under way have another tenth of a second to return.
+    ///
+    /// Awaited inside one of its own goroutines it does not wait for that one, which ends at its next await.
+    ///
+    /// # Errors
+    ///
+    /// [`StillRunning`], which names them, if goroutines are still inside a poll: they compute or block their thread. They
+    /// end at their next await, and are nobody's concern any more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready it ends the runtime at once, as dropping the [`Runtime`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::{block_on, runtime::Runtime, yield_now};
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let (sender, done) = mpsc::channel();
+    /// let runtime = Runtime::new()?;
+    /// drop(runtime.spawn(async move {
+    ///     yield_now().await;
+    ///     sender.send("finished").unwrap();
+    /// }));
+    /// block_on(runtime.shutdown(Duration::from_secs(60))).unwrap();
+    /// assert_eq!(done.recv().unwrap(), "finished");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown(self, patience: Duration) -> Shutdown {
+        Shutdown::new(self, patience)
+    }
+
+    /// As [`shutdown`](Self::shutdown), for plain threads: blocks this one until then.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use gorust_scheduler::runtime::Runtime;
+    /// use std::{sync::mpsc, time::Duration};
+    ///
+    /// let (release, held) = mpsc::channel::<()>();
+    /// let (begins, begun) = mpsc::channel();
+    /// let runtime = Runtime::new()?;
+    /// let stuck = runtime.spawn(async move {
+    ///     begins.send(()).unwrap();
+    ///     drop(held.recv());
+    /// });
+    /// begun.recv().unwrap();
+    /// let still = runtime.shutdown_blocking(Duration::from_millis(10)).unwrap_err();
+    /// assert_eq!(still.count(), 1);
+    /// # if cfg!(target_os = "linux") {
+    /// assert_eq!(still.goroutines()[0].id, stuck.id());
+    /// # }
+    /// drop(release);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown_blocking(self, patience: Duration) -> Result<(), StillRunning> {
+        drain::shutdown_blocking(self.handle(), patience)
+    }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        shutdown::close(self.handle.shared);
+        // After a shutdown this memory may be another runtime's. Nobody else closes this one.
+        if self.handle.is_open() {
+            shutdown::close(self.handle.shared);
+        }
     }
 }
 
@@ -196,6 +270,10 @@ impl Handle {
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         std::ptr::eq(self.shared, other.shared) && self.generation == other.generation
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {

@@ -104,6 +104,7 @@ where
     worker.count_spawned();
     // SAFETY: the future's output is this, and the task has not run.
     let handle = unsafe { task.handle() };
+    task.announce::<B>();
     worker.push_next(task);
     handle
 }
@@ -166,6 +167,7 @@ impl Handle {
             // SeqCst, against the fence in `end_if_empty`: either that counts the task, so that this memory is not
             // used for another runtime, or we see that this one has ended.
             shared.count_spawned_outside();
+            task.announce::<B>();
         }
         if open && self.is_open() {
             // If the runtime closes meanwhile, `inject` sees it and sweeps the task up.
@@ -185,9 +187,10 @@ pub(crate) fn shard(shared: &'static Shared, number: u16) -> &'static Shard {
     }
 }
 
-/// Enters a task that is about to wait for the first time: most never do, and are spared it. The caller polls it.
+/// Enters a task that is about to wait for the first time: most never do, and are spared it. The caller holds the right to
+/// run it.
 pub(crate) fn enter_registry(header: NonNull<Header>) {
-    // SAFETY: the caller polls the task, and so holds a reference.
+    // SAFETY: the caller holds the right to run the task, and so a reference.
     let task = unsafe { header.as_ref() };
     let runtime = task.home().runtime;
     worker::with_current(|worker| match worker {

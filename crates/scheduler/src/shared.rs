@@ -9,7 +9,7 @@ use crate::{
     monitor::Monitor,
     place::{Place, SeatId},
     queue::{Found, Injector},
-    registry::Outside,
+    registry::{Outside, Shard},
     seat::Seat,
     shutdown,
     spare::Spares,
@@ -281,6 +281,23 @@ impl Shared {
             self.threads.fetch_add(1, Ordering::Relaxed);
         }
         closing
+    }
+
+    /// Counts the caller as a thread of the runtime of that generation, unless it has ended.
+    pub(crate) fn join(&self, generation: u32) -> bool {
+        let _ending = self.ending.lock();
+        // Ordering: SeqCst, as every look at the status.
+        let lives = self.status.load(Ordering::SeqCst) != ENDED && self.generation() == generation;
+        if lives {
+            // Ordering: Relaxed, under the lock that `end_if_empty` holds when it looks.
+            self.threads.fetch_add(1, Ordering::Relaxed);
+        }
+        lives
+    }
+
+    /// Every shard of the registry.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Shard> {
+        std::iter::once(&self.outside.shard).chain(self.seats().map(|seat| &seat.shard))
     }
 
     /// Takes everything out of the injector.

@@ -15,6 +15,8 @@
 //! No step waits for another thread, so dropping a runtime never hangs, wherever it is done, unless a destructor of
 //! the user's does.
 //!
+//! `Runtime::shutdown` lets the goroutines finish before step 1, and waits a little after step 3; that is in `drain.rs`.
+//!
 //! Whoever comes late, with a task it has pushed and a status that is no longer open, first counts itself as a thread of
 //! the runtime (`Shared::join_closing`): else the runtime could end, and this memory be another's, in the middle of
 //! its sweep.
@@ -48,8 +50,7 @@ pub(crate) fn leave(shared: &'static Shared) {
 
 /// Drops every task that is not inside a poll.
 fn cancel_all(shared: &'static Shared) {
-    let shards = std::iter::once(&shared.outside.shard).chain(shared.seats().map(|seat| &seat.shard));
-    shards.for_each(cancel_waiting);
+    shared.shards().for_each(cancel_waiting);
     for seat in shared.seats() {
         while let Found::One(task) = seat.stealer.steal_one() {
             task.cancel();
@@ -75,8 +76,9 @@ thread_local! {
     static SWEEPS: Cell<Option<u16>> = const { Cell::new(None) };
 }
 
-/// Drops every task in the injector, and every blocking job that waits for a thread. A sweep inside a sweep, by a destructor that has woken another task, leaves that
-/// task to the outer one: a chain of a hundred thousand must not be as many frames.
+/// Drops every task in the injector, and every blocking job that waits for a thread. A sweep inside a sweep, by a
+/// destructor that has woken another task, leaves that task to the outer one: a chain of a hundred thousand must not be as
+/// many frames.
 pub(crate) fn sweep_injector(shared: &'static Shared) {
     let index = Some(shared.index());
     if SWEEPS.get() == index {

@@ -62,7 +62,7 @@ fn they_run_on_the_thread_that_awaits() {
 fn those_left_at_the_end_are_dropped_here() {
     let (sender, dropped) = channel();
     let alive = Rc::new(());
-    let handle = block_on(local::run_until(async {
+    let (handle,) = block_on(local::run_until(async {
         let waits = Stays(sender.clone(), Rc::clone(&alive));
         let handle = local::spawn(async move {
             let _waits = waits;
@@ -71,7 +71,7 @@ fn those_left_at_the_end_are_dropped_here() {
         let never_polled = Stays(sender.clone(), Rc::clone(&alive));
         yield_now().await;
         drop(local::spawn(async move { drop(never_polled) }));
-        handle
+        (handle,)
     }));
     let here = thread::current().id();
     assert_eq!([dropped.recv().unwrap(), dropped.recv().unwrap()], [here, here]);
@@ -154,12 +154,12 @@ fn a_wake_races_the_end() {
 #[test]
 fn a_late_waker_finds_nothing() {
     let slot = Arc::new(Mutex::new(None));
-    let handle = block_on(local::run_until({
+    let (handle,) = block_on(local::run_until({
         let slot = Arc::clone(&slot);
         async move {
             let handle = local::spawn(woken_by(slot, Arc::default()));
             yield_now().await;
-            handle
+            (handle,)
         }
     }));
     slot.lock().unwrap().take().unwrap().wake();

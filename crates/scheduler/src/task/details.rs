@@ -21,6 +21,9 @@ pub(crate) struct Details {
 
 /// What lies in a task beside its future: [`Details`], or nothing, which takes no room and no instruction.
 pub(crate) trait Beside: Send + Sync + 'static {
+    /// Whether the task is entered in the registry when it is spawned, and not when it first waits.
+    const KNOWN_FROM_THE_START: bool;
+
     /// While it exists the running goroutine finds its details.
     type Shown;
 
@@ -30,6 +33,8 @@ pub(crate) trait Beside: Send + Sync + 'static {
 }
 
 impl Beside for () {
+    const KNOWN_FROM_THE_START: bool = false;
+
     type Shown = ();
 
     fn details(&self) -> Option<&Details> {
@@ -41,6 +46,8 @@ impl Beside for () {
 }
 
 impl Beside for Details {
+    const KNOWN_FROM_THE_START: bool = true;
+
     type Shown = Shown;
 
     fn details(&self) -> Option<&Details> {

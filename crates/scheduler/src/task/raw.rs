@@ -380,6 +380,11 @@ impl TaskRef {
         unsafe { self.0.as_ref() }
     }
 
+    pub(crate) fn details(&self) -> Option<&Details> {
+        // SAFETY: rule Live, this value holds a reference.
+        unsafe { details(self.0) }
+    }
+
     /// Has the task's future dropped at its next await point: by a worker, soon, if it waits.
     pub(crate) fn abort(&self) {
         if let Wake::Schedule = self.header().state.abort() {
@@ -433,6 +438,14 @@ impl Runnable {
     pub(crate) fn details(&self) -> Option<&Details> {
         // SAFETY: rule Live, a Runnable holds a reference.
         unsafe { details(self.0) }
+    }
+
+    /// Enters a task just spawned in the registry, if it has a name or such: it is found there before it first waits.
+    #[inline]
+    pub(crate) fn announce<B: Beside>(&self) {
+        if B::KNOWN_FROM_THE_START {
+            schedule::enter_registry(self.0);
+        }
     }
 
     /// The handle of a task just spawned.
