@@ -46,6 +46,12 @@ fn main_returning_ends_the_process() {
 }
 
 #[test]
+fn grace_cancels_the_root_context_waits_and_drops() {
+    ends(&run("grace"), 0, "returns\nmain has returned\ndropped", "");
+    ends(&run("local_grace"), 0, "finished\ntold", "");
+}
+
+#[test]
 fn a_panic_in_main_is_a_rust_panic() {
     ends(&run("panics"), 101, "", "main has had enough");
 }

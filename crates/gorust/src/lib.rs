@@ -31,6 +31,8 @@
 //! | `time.Sleep(d)` | [`sleep`]`(d).await` |
 //! | a system call that may block | the same; better inside [`blocking`]`(|| ..)`, or as a goroutine of its own by [`spawn_blocking`] |
 //! | `runtime.NumGoroutine()`, `runtime.NumCPU()` | [`runtime::num_goroutines`], [`runtime::num_cpu`] |
+//! | `runtime.GOMAXPROCS(n)` | [`runtime::set_max_procs`]`(n)` |
+//! | `pprof.Do(ctx, labels, f)` | [`task::with_labels`], and [`task::Builder`] for a goroutine with a name |
 //! | `net.Listen("tcp", a)`, `net.Dial("tcp", a)` | [`net::TcpListener::bind`], [`net::TcpStream::connect`] |
 //! | `func main()` | [`#[gorust::main]`](macro@main) on `async fn main()` |
 //! | `func TestX(t *testing.T)`, `synctest.Test` | [`#[gorust::test]`](macro@test) on `async fn x()` |
@@ -55,8 +57,8 @@ pub use futures_util::{join, try_join};
 pub use gorust_macros::{main, test};
 #[doc(inline)]
 pub use gorust_scheduler::{
-    AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, blocking, go, runtime, spawn,
-    spawn_blocking, task, yield_now,
+    AbortHandle, AbortOnDrop, JoinError, JoinHandle, PanicPolicy, block_on, blocking, checkpoint, go, local,
+    runtime, spawn, spawn_blocking, task, task_local, yield_now,
 };
 #[doc(inline)]
 pub use gorust_sync::chan;

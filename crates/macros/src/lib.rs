@@ -17,15 +17,15 @@ use proc_macro::TokenStream;
 ///
 /// `main` is an ordinary goroutine on one of the runtime's workers, so that handing a value to another goroutine
 /// costs it what it costs any of them. When it returns, the process ends as in Go: other goroutines are not waited
-/// for. It may return whatever a `main` may return ([`Termination`](std::process::Termination)): nothing, an
+/// for, unless there is a `grace`. It may return whatever a `main` may return ([`Termination`](std::process::Termination)): nothing, an
 /// `ExitCode`, a `Result` whose error is printed.
 ///
 /// | argument | meaning |
 /// |---|---|
 /// | `workers = 4` | how many threads run goroutines; as many as the process may use CPUs unless said |
 /// | `panic = "isolate"` | a panic nobody looks at is only reported; `"exit"`, the default, ends the process with code 2 |
-/// | `grace = "5s"` | how long goroutines may take to end after `main` has returned; read and checked, without effect yet |
-/// | `local` | `main` stays on the thread it began on, so its future need not be [`Send`] |
+/// | `grace = "5s"` | how long goroutines may take to finish after `main` has returned: the root context is canceled, and what still waits then is dropped. Unless said nobody is waited for |
+/// | `local` | `main` stays on the thread it began on, so its future need not be [`Send`], nor need those it gives to `local::spawn` |
 /// | `crate = "path"` | where to find gorust, if it is not called `gorust` |
 ///
 /// Durations are written as Go's: `"300ms"`, `"1.5s"`, `"1m30s"`.

@@ -1,8 +1,10 @@
 //! What ends a process, and with which code: each case runs this test binary again as a child.
 
+use gorust_reactor::time::timeout;
 use gorust_scheduler::{
     PanicPolicy, block_on, go,
-    main::{MainOptions, run, run_local},
+    main::{MainOptions, at_end, run, run_local},
+    task,
 };
 use std::{
     process::{Command, ExitCode, Termination},
@@ -47,6 +49,24 @@ fn die() {
     }
 }
 
+/// Panics when it is dropped.
+struct Bad;
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        die();
+    }
+}
+
+/// Says so when it is dropped.
+struct Says;
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        eprintln!("dropped");
+    }
+}
+
 /// Not a test of its own: what the children run.
 #[test]
 fn child_process() {
@@ -72,6 +92,94 @@ fn child_process() {
             drop(handle);
             ExitCode::from(7)
         })),
+        "named panic" => {
+            drop(task::Builder::new().name("frail").spawn(async { die() }));
+            thread::park_timeout(Duration::from_secs(60));
+        }
+        "policy of its own" => {
+            exit(run(MainOptions { panic: Some(PanicPolicy::Isolate), ..options }, async {
+                let exits = task::Builder::new().panic(PanicPolicy::Exit);
+                drop(exits.spawn(async { die() }));
+                std::future::pending().await
+            }))
+        }
+        "panic in a destructor while canceled" => {
+            let bad = Bad;
+            drop(
+                go(async move {
+                    let _bad = bad;
+                    std::future::pending::<()>().await;
+                })
+                .abort_on_drop(),
+            );
+            thread::park_timeout(Duration::from_secs(60));
+        }
+        "guard dropped after the panic" => {
+            let guard = go(async { die() }).abort_on_drop();
+            while !guard.is_finished() {
+                thread::yield_now();
+            }
+            drop(guard);
+        }
+        "timeout of a handle" => {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            block_on(async move {
+                let handle = go(async move {
+                    let _ = held.recv();
+                    die();
+                });
+                assert!(timeout(Duration::from_millis(10), handle).await.is_err());
+                drop(release);
+            });
+            thread::park_timeout(Duration::from_secs(60));
+        }
+        "timeout of a borrowed handle" => {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let error = block_on(async move {
+                let mut handle = go(async move {
+                    let _ = held.recv();
+                    die();
+                });
+                assert!(timeout(Duration::from_millis(10), &mut handle).await.is_err());
+                drop(release);
+                handle.await.unwrap_err()
+            });
+            assert!(error.is_panic());
+            exit(ExitCode::from(9));
+        }
+        "grace" => exit(run(MainOptions { grace: Some(Duration::from_secs(30)), ..options }, async {
+            drop(go(async {
+                gorust_scheduler::yield_now().await;
+                eprintln!("finished");
+            }));
+            ExitCode::from(3)
+        })),
+        "grace is over" | "local grace is over" => {
+            let options = MainOptions { grace: Some(Duration::from_millis(50)), ..options };
+            let main = async {
+                at_end(|| eprintln!("told"));
+                let says = Says;
+                drop(go(async move {
+                    let _says = says;
+                    std::future::pending::<()>().await;
+                }));
+                let (begins, begun) = std::sync::mpsc::channel();
+                drop(task::Builder::new().name("stuck").spawn(async move {
+                    begins.send(()).unwrap();
+                    thread::park_timeout(Duration::from_secs(60));
+                }));
+                begun.recv().unwrap();
+                ExitCode::from(3)
+            };
+            exit(if case == "grace is over" { run(options, main) } else { run_local(options, main) })
+        }
+        "main panics within its grace" => {
+            exit(run(MainOptions { grace: Some(Duration::from_secs(60)), ..options }, async {
+                drop(go(std::future::pending::<()>()));
+                die();
+                ExitCode::SUCCESS
+            }))
+        }
         "main returns" => exit(run(options, async {
             drop(go(std::future::pending::<()>()));
             ExitCode::from(3)
@@ -101,12 +209,50 @@ fn child_process() {
 
 #[test]
 fn a_panic_nobody_sees_exits_2() {
-    for case in ["detached panic", "unread panic"] {
+    for case in [
+        "detached panic",
+        "unread panic",
+        "named panic",
+        "policy of its own",
+        "panic in a destructor while canceled",
+        "guard dropped after the panic",
+        "timeout of a handle",
+    ] {
         let (code, text) = child(case, &[]);
         assert_eq!(code, Some(2), "{case}: {text}");
         assert!(text.contains("gorust: panic in goroutine") && text.contains("processes.rs"), "{text}");
         assert!(text.contains("nobody can see it: nobody looks"), "{text}");
+        assert_eq!(text.contains("goroutine 1 \"frail\", spawned at"), case == "named panic", "{text}");
     }
+}
+
+#[test]
+fn a_handle_that_is_kept_sees_the_panic_after_a_timeout() {
+    let (code, text) = child("timeout of a borrowed handle", &[]);
+    assert_eq!(code, Some(9), "{text}");
+}
+
+#[test]
+fn grace_lets_the_others_finish() {
+    let (code, text) = child("grace", &[]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("finished"), "{text}");
+}
+
+#[test]
+fn grace_tells_drops_and_reports() {
+    for case in ["grace is over", "local grace is over"] {
+        let (code, text) = child(case, &[]);
+        assert_eq!(code, Some(3), "{text}");
+        assert!(text.find("told") < text.find("dropped"), "{text}");
+        assert!(text.contains("its grace of 50ms is over: 1 goroutine still runs: goroutine "), "{text}");
+        assert!(text.contains("\"stuck\", spawned at"), "{text}");
+    }
+}
+
+#[test]
+fn there_is_no_grace_after_a_panic() {
+    assert_eq!(child("main panics within its grace", &[]).0, Some(101));
 }
 
 #[test]

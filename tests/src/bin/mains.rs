@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         Some("panics") => panics::main(),
         Some("goroutine") => goroutine::main(),
         Some("leaves_others") => leaves_others::main(),
+        Some("grace") => grace::main(),
+        Some("local_grace") => local_grace::main(),
         Some("unseen_panic") => unseen_panic::main(),
         Some("isolated_panic") => isolated_panic::main(),
         Some("one_worker") => one_worker::main(),
@@ -95,6 +97,51 @@ mod leaves_others {
             go(sleep(Duration::from_secs(3600)));
         }
         gorust::yield_now().await;
+    }
+}
+
+mod grace {
+    use gorust::prelude::*;
+
+    struct Says;
+
+    impl Drop for Says {
+        fn drop(&mut self) {
+            println!("dropped");
+        }
+    }
+
+    #[gorust::main(grace = "1s")]
+    pub(crate) async fn main() {
+        go(async {
+            let _says = Says;
+            std::future::pending::<()>().await;
+        });
+        go(async {
+            let root = Context::root();
+            root.done().await;
+            println!("{}", root.cause().unwrap());
+        });
+        for _ in 0..100 {
+            gorust::yield_now().await;
+        }
+        println!("returns");
+    }
+}
+
+mod local_grace {
+    use gorust::prelude::*;
+    use std::rc::Rc;
+
+    #[gorust::main(local, grace = "30s")]
+    pub(crate) async fn main() {
+        let text = Rc::new("finished");
+        go(async {
+            Context::root().done().await;
+            println!("told");
+        });
+        let task = gorust::local::spawn(async move { println!("{text}") });
+        task.await.unwrap();
     }
 }
 

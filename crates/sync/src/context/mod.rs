@@ -2,13 +2,15 @@
 //!
 //! A context is derived from another, its parent, and ends with it: [`Context::with_cancel`] makes one that
 //! can be ended by hand, [`Context::with_timeout`] and [`Context::with_deadline`] one that ends by itself,
-//! [`Context::with_value`] one that carries something. At the top is [`Context::background`], which never ends. Whoever gets a context waits for
+//! [`Context::with_value`] one that carries something. At the top is [`Context::background`], which never ends,
+//! or [`Context::root`], which ends with the program. Whoever gets a context waits for
 //! [`done`](Context::done) beside what it is really waiting for, or runs it under [`run`](Context::run),
 //! which drops it in time.
 
 mod after;
 mod error;
 mod handle;
+mod root;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -18,6 +20,7 @@ mod wait;
 pub use after::Stop;
 pub use error::{ContextError, HandleDropped};
 pub use handle::CancelHandle;
+pub use root::MainReturned;
 pub use value::Key;
 pub use wait::{Done, Run};
 
