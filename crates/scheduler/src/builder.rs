@@ -1,7 +1,7 @@
 //! What a runtime is built from: [`Builder`], the environment, and the checks of both.
 
 use crate::{
-    PanicPolicy,
+    PanicPolicy, cpus,
     idle::MAX_PLACES,
     monitor,
     place::SeatId,
@@ -127,7 +127,7 @@ impl Builder {
     }
 
     /// How many goroutines run at the same moment: 1 to 256. Default: `GORUST_MAXPROCS`, else as many as there are
-    /// CPUs for this process.
+    /// CPUs for this process, or fewer if its control groups grant it less, rounded up.
     pub fn workers(mut self, count: usize) -> Self {
         self.0.workers = Some(count);
         self
@@ -270,7 +270,7 @@ fn worker_count(config: &Config) -> io::Result<usize> {
     let (count, source) = match config.workers {
         Some(count) => (count, "workers".to_owned()),
         None => match std::env::var_os(MAXPROCS) {
-            None => (num_cpu().min(MAX_PLACES), "CPUs".to_owned()),
+            None => (cpus::useful_workers().min(MAX_PLACES), "CPUs".to_owned()),
             Some(value) => {
                 let number = value.to_str().and_then(|text| text.trim().parse().ok());
                 let count = number.ok_or_else(|| {
@@ -296,9 +296,9 @@ fn check_stack(config: &Config) -> io::Result<()> {
     }
 }
 
-/// How many CPUs this process may use.
-pub(crate) fn num_cpu() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+/// How many workers a runtime has if nothing is said.
+pub(crate) fn default_workers() -> usize {
+    worker_count(&Config::default()).unwrap_or_else(|_| cpus::useful_workers())
 }
 
 /// Starts a runtime: its reactor and its workers.

@@ -16,7 +16,10 @@ mod block_on;
 mod blocking;
 pub mod bubble;
 mod builder;
+#[cfg(target_os = "linux")]
+mod cgroup;
 mod checkpoint;
+mod cpus;
 mod drain;
 pub mod dump;
 mod global;
@@ -27,6 +30,7 @@ mod monitor;
 mod place;
 mod queue;
 mod registry;
+mod resize;
 pub mod runtime;
 mod schedule;
 mod seat;

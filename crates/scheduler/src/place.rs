@@ -45,6 +45,12 @@ impl Place {
         self.0.store(u32::from(seat), Ordering::Release);
     }
 
+    /// Gives a vacant place to a holder. `false`: somebody holds it.
+    #[must_use]
+    pub(crate) fn fill_vacant(&self, seat: SeatId) -> bool {
+        self.step(VACANT, u32::from(seat)).is_ok()
+    }
+
     pub(crate) fn look(&self) -> Look {
         // Ordering: Acquire, against `fill` and `take`: what the holder did before is seen.
         let word = self.0.load(Ordering::Acquire);
@@ -131,7 +137,7 @@ impl Place {
         }
     }
 
-    /// Gives the place up, if it is `me` who holds it: at the runtime's end.
+    /// Gives the place up, if it is `me` who holds it: at the runtime's end, and when there are to be fewer.
     pub(crate) fn vacate(&self, me: SeatId) {
         let me = u32::from(me);
         let _ = self.step(me, VACANT).or_else(|_| self.step(me | OFFERED, VACANT));

@@ -1,7 +1,7 @@
 //! [`Runtime`], [`Handle`] and what can be asked of the current one.
 
 use crate::{
-    block_on, builder, drain, global,
+    block_on, builder, cpus, drain, global, resize,
     shared::Shared,
     shutdown,
     task::join::JoinHandle,
@@ -385,10 +385,39 @@ pub fn num_goroutines() -> usize {
 /// assert!(gorust_scheduler::runtime::max_procs() >= 1);
 /// ```
 pub fn max_procs() -> usize {
-    Handle::try_current().map_or_else(num_cpu, |handle| handle.shared.workers())
+    Handle::try_current().map_or_else(builder::default_workers, |handle| handle.shared.workers())
 }
 
-/// Returns how many CPUs this process may use.
+/// Has `count` goroutines of the current runtime run at the same moment from now on, and returns how many it were before.
+///
+/// The global runtime is started if none is running. Nothing stops: more workers are started at once, and those that are
+/// too many go between two polls of goroutines. 0 changes nothing, and what is above 256 is 256. In a bubble, which has
+/// one thread, it changes nothing either.
+///
+/// # Panics
+///
+/// If the global runtime must be started and cannot be.
+///
+/// # Go
+///
+/// `runtime.GOMAXPROCS(n)`, which stops all goroutines for the change.
+///
+/// # Examples
+///
+/// ```
+/// use gorust_scheduler::{block_on, go, runtime};
+///
+/// let before = runtime::set_max_procs(3);
+/// assert_eq!(block_on(go(async { runtime::max_procs() })).unwrap(), 3);
+/// assert_eq!(runtime::set_max_procs(before), 3);
+/// ```
+#[track_caller]
+pub fn set_max_procs(count: usize) -> usize {
+    resize::resize(&Handle::current(), count)
+}
+
+/// Returns how many CPUs this process may run on. Its control groups may grant it less time than so many have;
+/// [`max_procs`] heeds that.
 ///
 /// # Go
 ///
@@ -400,5 +429,5 @@ pub fn max_procs() -> usize {
 /// assert!(gorust_scheduler::runtime::num_cpu() >= 1);
 /// ```
 pub fn num_cpu() -> usize {
-    builder::num_cpu()
+    cpus::count()
 }

@@ -42,8 +42,12 @@ pub(crate) struct Shared {
     generation: AtomicU32,
     /// The runtime's reactor. Changes only while `ENDED`.
     reactor: AtomicPtr<Reactor>,
-    /// How many places are in use.
-    workers: AtomicUsize,
+    /// How many goroutines are to run at the same moment: the places below are in use. See `resize.rs`.
+    pub(crate) workers: AtomicUsize,
+    /// How many places have ever been in use: of those past `workers` some may be held still.
+    places_used: AtomicUsize,
+    /// Held to change `workers`.
+    pub(crate) resizing: Lock<()>,
     panic_policy: AtomicU8,
     config: Lock<Config>,
     pub(crate) injector: Injector<Runnable>,
@@ -86,6 +90,8 @@ impl Shared {
             generation: AtomicU32::new(0),
             reactor: AtomicPtr::new(std::ptr::null_mut()),
             workers: AtomicUsize::new(0),
+            places_used: AtomicUsize::new(0),
+            resizing: Lock::new(()),
             panic_policy: AtomicU8::new(0),
             config: Lock::new(Config::default()),
             injector: Injector::new(),
@@ -112,6 +118,7 @@ impl Shared {
         // Ordering: Relaxed throughout, published by the status below and by the threads' start.
         self.reactor.store(std::ptr::from_ref(reactor).cast_mut(), Ordering::Relaxed);
         self.workers.store(workers, Ordering::Relaxed);
+        self.places_used.store(workers, Ordering::Relaxed);
         self.panic_policy.store(config.panic_policy as u8, Ordering::Relaxed);
         self.max_blocking_threads.store(config.max_blocking_threads, Ordering::Relaxed);
         *self.config.lock() = config;
@@ -137,8 +144,15 @@ impl Shared {
     }
 
     pub(crate) fn workers(&self) -> usize {
-        // Ordering: Relaxed, as in `reactor`.
+        // Ordering: Relaxed, as in `reactor`; and whoever relies on a change looks again, see `resize.rs`.
         self.workers.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many places are in use. For the holder of `resizing`.
+    pub(crate) fn set_workers(&self, count: usize) {
+        // Ordering: Relaxed, for both: a place that is not seen yet has nothing to steal yet.
+        self.places_used.fetch_max(count, Ordering::Relaxed);
+        self.workers.store(count, Ordering::Relaxed);
     }
 
     /// How many spares run blocking jobs at most.
@@ -183,9 +197,10 @@ impl Shared {
         &self.places[index]
     }
 
-    /// The places in use.
+    /// The places in use, and those that were.
     pub(crate) fn places(&self) -> &[Place] {
-        &self.places[..self.workers()]
+        // Ordering: Relaxed, as in `set_workers`.
+        &self.places[..self.places_used.load(Ordering::Relaxed)]
     }
 
     pub(crate) fn seat(&self, id: SeatId) -> &Seat {

@@ -7,7 +7,7 @@ mod hand_over;
 use crate::{
     place::{Place, SeatId},
     queue::Found,
-    schedule,
+    resize, schedule,
     seat::{Belongings, Seat},
     shared::Shared,
     shutdown,
@@ -400,6 +400,7 @@ impl Worker {
     /// Looks at the clock, and every so often at the timers and the sockets. What they make runnable runs next.
     #[cold]
     fn look_around(&self) {
+        self.retire_if_surplus();
         let reactor = self.shared.reactor();
         let now_ns = reactor.now_ns();
         current::set_coarse_now(now_ns);
@@ -448,6 +449,17 @@ impl Worker {
         self.wakers.replace(wakers);
     }
 
+    /// Gives the place up if there are to be fewer. What is queued here is given to the others at once.
+    fn retire_if_surplus(&self) {
+        let Some(index) = self.place.get() else { return };
+        let shared = self.shared;
+        if resize::retire(&shared.workers, shared.place(index), index, self.seat_id) {
+            self.set_place(None);
+            // Whoever slept in the reactor may have been this one, and the others sleep: one looks, and takes its turn there.
+            shared.notify();
+        }
+    }
+
     /// Nothing is left here: searches elsewhere, and sleeps when there is nothing either. `None`: look again.
     #[cold]
     fn find_or_sleep(&self, place: usize) -> Option<Runnable> {
@@ -458,6 +470,7 @@ impl Worker {
         }
         loop {
             searching = self.sleep(place, searching);
+            self.retire_if_surplus();
             // A waker woken there may have blocked, and lost the place.
             if !self.shared.is_open() || self.place.get() != Some(place) {
                 if searching {
@@ -513,7 +526,7 @@ impl Worker {
 
     /// The seats of the other workers, from a random one on.
     fn victims(&self) -> impl Iterator<Item = &'static Seat> {
-        let count = self.shared.workers();
+        let count = self.shared.places().len();
         let start = current::random_below(count as u32) as usize;
         (0..count).map(move |offset| (start + offset) % count).filter_map(|place| self.victim(place))
     }
