@@ -3,7 +3,7 @@
 //! README.
 
 use super::{
-    buffer::{self, Buffer},
+    chain::{Chain, run_errand},
     returned::{Node, Returned},
     ring::Ring,
 };
@@ -13,14 +13,12 @@ use gorust_primitives::{
     shim::{AtomicU8, AtomicU32, Ordering, UnsafeCell, mutant},
     wait_list::{self, Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
-use std::{cell::Cell, pin::Pin, task::Waker};
+use std::{cell::Cell, mem::ManuallyDrop, pin::Pin, task::Waker};
 
 /// A channel: what both kinds of handles point to.
 pub(super) struct Chan<T> {
     /// What an operation would find: [`Outlook`], written by whoever holds the lock, read by anybody.
     outlook: AtomicU8,
-    /// What the outlook holds at any time: `Outlook::SENDABLE` in a channel without a bound.
-    always: u8,
     /// Handles that send. The step to zero closes the channel.
     pub(super) senders: AtomicU32,
     /// Handles that receive. The step to zero closes the channel and drops what is in it.
@@ -37,7 +35,10 @@ pub(super) struct Chan<T> {
 /// * in a closed channel nobody waits for long: `Chan::close` is taking them all out.
 pub(super) struct Core<T> {
     /// Values sent and not yet received, oldest first.
-    values: Buffer<T>,
+    values: Ring<T>,
+    /// In a channel without a bound all values are here, and `values` is a ring of capacity 0. It lies elsewhere, and
+    /// is looked at only when `values` does not do: what is bounded does not pay for it.
+    chain: Option<Box<Chain<T>>>,
     /// Values that were granted to a receiver which was dropped before it looked. They are older than all of
     /// `values`, take no room there and are not counted.
     returned: Returned<T>,
@@ -133,27 +134,27 @@ impl Outlook {
 impl<T> Chan<T> {
     /// A channel with one sender and one receiver, and a buffer for `capacity` values.
     pub(super) fn new(capacity: usize) -> Self {
-        Self::with(Buffer::new(capacity), 1, Outlook::sendable(capacity > 0), 0)
+        Self::with(capacity, None, 1, Outlook::sendable(capacity > 0))
     }
 
     /// A channel with one sender, one receiver and no bound.
     pub(super) fn unbounded() -> Self {
-        Self::with(Buffer::new(0), 1, Outlook::SENDABLE, Outlook::SENDABLE)
+        Self::with(0, Some(Box::new(Chain::new())), 1, Outlook::SENDABLE)
     }
 
     /// A channel with one receiver that nobody can send into and nobody closes.
     pub(super) fn never() -> Self {
-        Self::with(Buffer::new(0), 0, 0, 0)
+        Self::with(0, None, 0, 0)
     }
 
-    fn with(values: Buffer<T>, senders: u32, outlook: u8, always: u8) -> Self {
+    fn with(capacity: usize, chain: Option<Box<Chain<T>>>, senders: u32, outlook: u8) -> Self {
         Self {
             outlook: AtomicU8::new(outlook),
-            always,
             senders: AtomicU32::new(senders),
             receivers: AtomicU32::new(1),
             core: BriefLock::new(Core {
-                values,
+                values: Ring::new(capacity),
+                chain,
                 returned: Returned::new(),
                 grants: 0,
                 receivers: WaitList::new(),
@@ -173,12 +174,7 @@ impl<T> Chan<T> {
 
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, T> {
-        Locked {
-            core: self.core.lock(),
-            chan: self,
-            outlook: None,
-            after: After { chan: self, left: Left::Nothing },
-        }
+        Locked { core: ManuallyDrop::new(self.core.lock()), chan: self, outlook: Locked::<T>::UNKNOWN }
     }
 
     /// The lock for a step that changes nothing of what there is to find.
@@ -212,7 +208,7 @@ impl<T> Chan<T> {
             let returned = {
                 let mut locked = self.lock();
                 let returned = locked.core().returned.pop();
-                while values.len() < values.capacity() && locked.is_light() {
+                while values.len() < values.capacity() && !locked.has_errand() {
                     let Some(value) = locked.pop_front() else { break };
                     values.push(value);
                 }
@@ -229,67 +225,29 @@ impl<T> Chan<T> {
     /// Takes back a value that was granted to a receiver which will not look.
     #[cold]
     pub(super) fn give_back(&self, value: T, order: u64) {
-        let waker = self.lock().give_back(Node::new(value, order));
+        let mut node = Some(Node::new(value, order));
+        let waker = self.lock().give_back(&mut node);
         wake(waker);
     }
 
-    #[inline]
-    pub(super) fn is_unbounded(&self) -> bool {
-        self.always != 0
-    }
-
+    /// How many values the buffer has room for; `None` if there is no bound.
     pub(super) fn capacity(&self) -> Option<usize> {
-        if self.is_unbounded() { None } else { Some(self.core.lock().values.capacity()) }
+        let core = self.core.lock();
+        if core.chain.is_some() { None } else { Some(core.values.capacity()) }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.core.lock().values.len()
+        let core = self.core.lock();
+        core.chain.as_ref().map_or(core.values.len(), |chain| chain.len())
     }
 }
 
 /// A channel whose lock is held. Letting it go tells the others what there is to find.
 pub(super) struct Locked<'a, T> {
-    core: BriefGuard<'a, Core<T>>,
+    core: ManuallyDrop<BriefGuard<'a, Core<T>>>,
     chan: &'a Chan<T>,
-    /// What there is to find, if a step has worked it out; else it is looked up in the end.
-    outlook: Option<u8>,
-    // Subtle: the last field, so it is dropped when the lock has been let go.
-    after: After<'a, T>,
-}
-
-/// What a step leaves to be done after the lock: memory is neither allocated nor freed under it, but for a small
-/// ring now and then.
-struct After<'a, T> {
-    chan: &'a Chan<T>,
-    left: Left<T>,
-}
-
-enum Left<T> {
-    Nothing,
-    /// A ring to be freed, empty.
-    Ring(#[allow(dead_code, reason = "it is there to be dropped")] Ring<T>),
-    /// The place of a value that had been given back, to be freed.
-    Node(#[allow(dead_code, reason = "it is there to be dropped")] Box<Node<T>>),
-    /// An unbounded channel grows: a ring is to be allocated for the next time.
-    Restock,
-}
-
-impl<T> Drop for After<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if matches!(self.left, Left::Restock) {
-            self.restock();
-        }
-    }
-}
-
-impl<T> After<'_, T> {
-    #[cold]
-    fn restock(&self) {
-        let ring = Ring::touched(buffer::full_len::<T>());
-        let one_too_many = self.chan.core.lock().values.restock(ring);
-        drop(one_too_many);
-    }
+    /// What there is to find, if a step has worked it out, and the two bits below.
+    outlook: u8,
 }
 
 /// How many values are taken out under the lock at a time: the first touch of fresh memory is a page fault, and
@@ -297,6 +255,11 @@ impl<T> After<'_, T> {
 pub(super) const VALUES_PER_LOCK: usize = 256;
 
 impl<T> Locked<'_, T> {
+    /// In `outlook`: it is to be looked up when the lock is let go.
+    const UNKNOWN: u8 = 8;
+    /// In `outlook`: the chain of an unbounded channel has an errand to be run after the lock.
+    const ERRAND: u8 = 16;
+
     #[inline]
     pub(super) fn is_closed(&self) -> bool {
         // Ordering: Relaxed, it is written under the lock we hold.
@@ -320,8 +283,7 @@ impl<T> Locked<'_, T> {
         if let Some(value) = value.take() {
             core.values.push_back(value);
         }
-        self.outlook =
-            Some(Outlook::RECEIVABLE | self.chan.always | Outlook::sendable(!core.values.is_full()));
+        self.outlook = Outlook::RECEIVABLE | Outlook::sendable(!core.values.is_full());
         Sent::Done(None)
     }
 
@@ -337,13 +299,27 @@ impl<T> Locked<'_, T> {
             core.grants += 1;
             return Sent::Done(Some(waker));
         }
-        if core.values.is_full() && !self.chan.is_unbounded() {
+        if core.chain.is_some() {
+            let stream = core.streams.pop_front(State::Granted);
+            self.push_into_chain(value);
+            return Sent::Done(stream);
+        }
+        if core.values.is_full() {
             return Sent::Full;
         }
         if let Some(value) = value.take() {
-            self.push_back(value);
+            core.values.push_back(value);
         }
-        Sent::Done(self.core().streams.pop_front(State::Granted))
+        Sent::Done(core.streams.pop_front(State::Granted))
+    }
+
+    /// Sends into a channel without a bound that is open and in which no receiver waits.
+    fn push_into_chain(&mut self, value: &mut Option<T>) {
+        if let (Some(chain), Some(value)) = (&mut self.core.chain, value.take()) {
+            chain.push_back(value);
+            let errand = if chain.has_errand() { Self::ERRAND } else { 0 };
+            self.outlook = Outlook::RECEIVABLE | Outlook::SENDABLE | errand;
+        }
     }
 
     /// Receives a value if there is one. The waker is that of a sender whose value took its place.
@@ -353,8 +329,21 @@ impl<T> Locked<'_, T> {
         if !core.returned.is_empty() || !core.senders.is_empty() || self.is_closed() {
             return self.recv_otherwise();
         }
-        let value = self.pop_front()?;
-        self.outlook = Some(Outlook::SENDABLE | Outlook::receivable(!self.core.values.is_empty()));
+        let core = &mut *self.core;
+        let Some(value) = core.values.pop_front() else {
+            return if core.chain.is_some() { self.pop_from_chain() } else { None };
+        };
+        self.outlook = Outlook::SENDABLE | Outlook::receivable(!core.values.is_empty());
+        Some((value, None))
+    }
+
+    /// Receives from a channel without a bound that is open and to which nothing was given back.
+    #[inline(never)]
+    fn pop_from_chain(&mut self) -> Option<(T, Option<Waker>)> {
+        let chain = self.core.chain.as_mut()?;
+        let value = chain.pop_front()?;
+        let errand = if chain.has_errand() { Self::ERRAND } else { 0 };
+        self.outlook = Outlook::SENDABLE | Outlook::receivable(!chain.is_empty()) | errand;
         Some((value, None))
     }
 
@@ -362,10 +351,8 @@ impl<T> Locked<'_, T> {
     #[inline(never)]
     fn recv_otherwise(&mut self) -> Option<(T, Option<Waker>)> {
         let is_closed = self.is_closed();
-        if let Some(mut node) = self.core().returned.pop() {
-            let value = node.value.take();
-            self.after.left = Left::Node(node);
-            return value.map(|value| (value, None));
+        if let Some(value) = self.core().returned.pop() {
+            return Some((value, None));
         }
         let head = self.pop_front();
         let core = self.core();
@@ -382,37 +369,36 @@ impl<T> Locked<'_, T> {
     }
 
     /// Takes a value back that was granted: for the next receiver, or else for who comes.
-    fn give_back(&mut self, mut node: Box<Node<T>>) -> Option<Waker> {
+    fn give_back(&mut self, place: &mut Option<Box<Node<T>>>) -> Option<Waker> {
         let core = self.core();
+        let mut node = place.take()?;
         let waker = core.grant(&mut node.value, node.order);
         if node.value.is_none() {
-            self.after.left = Left::Node(node);
+            // To be freed by the caller.
+            *place = Some(node);
             return waker;
         }
         core.returned.push(node);
         core.streams.pop_front(State::Granted)
     }
 
-    /// Puts a value into the buffer, in which there is room, or no bound.
-    fn push_back(&mut self, value: T) {
-        if self.core().values.push_back_unbounded(value) {
-            self.after.left = Left::Restock;
-        }
-    }
-
     /// Takes the oldest value out of the buffer.
-    #[inline]
     fn pop_front(&mut self) -> Option<T> {
-        let (value, spent) = self.core.values.pop_front()?;
-        if let Some(spent) = spent {
-            self.after.left = Left::Ring(spent);
+        let core = self.core();
+        match &mut core.chain {
+            None => core.values.pop_front(),
+            Some(chain) => {
+                let value = chain.pop_front();
+                let errand = if chain.has_errand() { Self::ERRAND } else { 0 };
+                self.outlook |= errand;
+                value
+            }
         }
-        Some(value)
     }
 
-    /// Whether nothing has been left to be done after the lock, as it should be before the next of several steps.
-    pub(super) fn is_light(&self) -> bool {
-        matches!(self.after.left, Left::Nothing)
+    /// Whether an errand is to be run after the lock, before the next of several steps.
+    pub(super) fn has_errand(&self) -> bool {
+        self.outlook & Self::ERRAND != 0
     }
 
     /// Lets a receiver wait for a grant.
@@ -447,7 +433,7 @@ impl<T> Locked<'_, T> {
     /// What lies under the lock, for a step that may change what there is to find.
     #[inline]
     pub(super) fn core(&mut self) -> &mut Core<T> {
-        self.outlook = None;
+        self.outlook |= Self::UNKNOWN;
         &mut self.core
     }
 }
@@ -456,23 +442,62 @@ impl<T> Drop for Locked<'_, T> {
     #[inline]
     fn drop(&mut self) {
         let outlook = match self.outlook {
-            Some(outlook) => outlook,
-            None if self.is_closed() => Outlook::OF_CLOSED,
-            None => {
-                let core = &*self.core;
-                let is_sendable = !core.values.is_full() || !core.receivers.is_empty();
-                Outlook::receivable(core.is_receivable()) | self.chan.always | Outlook::sendable(is_sendable)
-            }
+            outlook @ ..Self::UNKNOWN => outlook,
+            _ if self.core.chain.is_some() => return self.let_go_unbounded(),
+            _ => self.look(),
         };
+        // SAFETY: the lock is let go once, here, and not used after.
+        unsafe { self.let_go(outlook) };
+    }
+}
+
+impl<T> Locked<'_, T> {
+    /// # Safety
+    ///
+    /// Nothing is done with the lock after.
+    #[inline]
+    unsafe fn let_go(&mut self, outlook: u8) {
         // Ordering: Release, against the Acquire in `Chan::outlook`.
         self.chan.outlook.store(outlook, Ordering::Release);
+        // SAFETY: our caller's promise.
+        unsafe { ManuallyDrop::drop(&mut self.core) };
+    }
+
+    /// Looks up what there is to find in a channel that has a bound.
+    #[inline]
+    fn look(&self) -> u8 {
+        if self.is_closed() {
+            return Outlook::OF_CLOSED;
+        }
+        let core = &*self.core;
+        let is_receivable = !core.values.is_empty() || !core.senders.is_empty() || !core.returned.is_empty();
+        let is_sendable = !core.values.is_full() || !core.receivers.is_empty();
+        Outlook::receivable(is_receivable) | Outlook::sendable(is_sendable)
+    }
+
+    /// Lets go the lock of a channel that has no bound, and runs its errand. Called by `drop` alone.
+    #[inline(never)]
+    fn let_go_unbounded(&mut self) {
+        let has_errand = self.has_errand();
+        let outlook = if self.is_closed() {
+            Outlook::OF_CLOSED
+        } else {
+            Outlook::SENDABLE | Outlook::receivable(self.core.is_receivable())
+        };
+        // SAFETY: `drop` does nothing after.
+        unsafe { self.let_go(outlook) };
+        if has_errand {
+            let chan = self.chan;
+            run_errand(|f| chan.core.lock().chain.as_deref_mut().into_iter().for_each(f));
+        }
     }
 }
 
 impl<T> Core<T> {
     #[inline]
     pub(super) fn is_receivable(&self) -> bool {
-        !self.values.is_empty() || !self.senders.is_empty() || !self.returned.is_empty()
+        let is_chain_empty = self.chain.as_ref().is_none_or(|chain| chain.is_empty());
+        !self.values.is_empty() || !self.senders.is_empty() || !self.returned.is_empty() || !is_chain_empty
     }
 
     /// Grants `value` to the first waiting receiver that can still be won.

@@ -111,6 +111,13 @@ impl<'a, T> Recv<'a, T> {
     /// Leaves the queue; a value that was granted and not looked at goes to the next receiver.
     #[inline]
     fn leave(self: Pin<&mut Self>) {
+        if !self.is_done && self.waiter.state() != State::Idle {
+            self.leave_queue();
+        }
+    }
+
+    #[inline(never)]
+    fn leave_queue(self: Pin<&mut Self>) {
         let mut this = self.project();
         if this.waiter.state() == State::Queued {
             // SAFETY: the waiter is in this queue or in none.
@@ -211,7 +218,7 @@ impl<T> Chan<T> {
             let mut is_last = false;
             {
                 let mut locked = self.lock();
-                while left > 0 && !wakers.is_full() && locked.is_light() {
+                while left > 0 && !wakers.is_full() && !locked.has_errand() {
                     let received = if values.len() < end { locked.recv() } else { None };
                     let Some((value, waker)) = received else {
                         is_last = true;

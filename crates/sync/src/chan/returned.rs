@@ -1,5 +1,5 @@
 //! Values that were granted and came back: a heap by the order of their grants. Its nodes are allocated by those
-//! who give back, before they take the channel's lock, so nothing is allocated or freed under it.
+//! who give back, before they take the channel's lock, so that nothing is allocated under it.
 
 use std::mem;
 
@@ -13,7 +13,7 @@ pub(super) struct Returned<T> {
 pub(super) struct Node<T> {
     /// The order of the grant; no two values have the same.
     pub(super) order: u64,
-    /// There until it is taken out.
+    /// There while the node is in the heap.
     pub(super) value: Option<T>,
     /// How many steps to the right lead out of the heap. Invariant: the left side has at least as many as the
     /// right one, so there are few.
@@ -42,11 +42,11 @@ impl<T> Returned<T> {
         self.root = merge(self.root.take(), Some(node));
     }
 
-    /// Takes out the value that was granted first. The node comes along, to be freed after the lock.
-    pub(super) fn pop(&mut self) -> Option<Box<Node<T>>> {
-        let mut first = self.root.take()?;
-        self.root = merge(first.left.take(), first.right.take());
-        Some(first)
+    /// Takes out the value that was granted first.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let Node { value, left, right, .. } = *self.root.take()?;
+        self.root = merge(left, right);
+        value
     }
 }
 
@@ -96,8 +96,8 @@ mod tests {
                 heap.push(Node::new(order ^ 1, order));
                 twin.insert(order, order ^ 1);
             } else {
-                let popped = heap.pop().and_then(|node| Some((node.order, node.value?)));
-                assert_eq!(popped, twin.pop_first());
+                let popped = heap.pop();
+                assert_eq!(popped, twin.pop_first().map(|(_, value)| value));
             }
             assert_eq!(heap.is_empty(), twin.is_empty());
         }

@@ -53,7 +53,8 @@ impl<T> Ring<T> {
     /// # Panics
     ///
     /// If there is no room.
-    #[inline]
+    // Subtle: always, or with so many places that use it the compiler leaves it out of the hot one.
+    #[inline(always)]
     pub(super) fn push_back(&mut self, value: T) {
         assert!(!self.is_full(), "a full ring takes no value");
         let room = self.slots.len() - self.head;
@@ -63,7 +64,7 @@ impl<T> Ring<T> {
         self.len += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn pop_front(&mut self) -> Option<T> {
         if self.len == 0 {
             return None;

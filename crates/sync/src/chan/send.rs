@@ -131,11 +131,16 @@ impl<'a, T> Sending<'a, T> {
     /// Leaves the queue. The value is the owner's again, unless it was taken.
     #[inline]
     fn leave(self: Pin<&mut Self>) {
-        let this = self.project();
-        if this.waiter.state() == State::Queued {
-            // SAFETY: the waiter is in this queue or in none.
-            unsafe { this.chan.lock().core().senders.remove(this.waiter.as_ref()) };
+        if self.waiter.state() == State::Queued {
+            self.leave_queue();
         }
+    }
+
+    #[inline(never)]
+    fn leave_queue(self: Pin<&mut Self>) {
+        let this = self.project();
+        // SAFETY: the waiter is in this queue or in none.
+        unsafe { this.chan.lock().core().senders.remove(this.waiter.as_ref()) };
     }
 
     /// Leaves the queue for good. Returns the value, unless it was taken, and whether the channel was closed.
