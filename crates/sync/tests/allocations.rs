@@ -80,6 +80,15 @@ fn each_operation_allocates_as_often_as_said() {
     });
     assert_eq!(messages, 0, "per message");
 
+    let (oneshot, ()) = count(|| {
+        let (tx, rx) = chan::oneshot();
+        let mut rx = pin!(rx);
+        assert!(poll(rx.as_mut()).is_pending());
+        tx.send(1).unwrap();
+        assert_eq!(poll(rx.as_mut()), Poll::Ready(Ok(1)));
+    });
+    assert_eq!(oneshot, 1, "a oneshot, with what it waits in");
+
     let (group, wg) = count(WaitGroup::new);
     let (rounds, ()) = count(|| {
         for _ in 0..100 {
@@ -123,4 +132,70 @@ fn each_operation_allocates_as_often_as_said() {
     let (deadline, _timed) = count(|| ctx.with_timeout(Duration::from_secs(3_600)));
     assert_eq!(deadline, 2, "a context with a deadline: itself, and the alarm's waker");
     drop(warm_up);
+}
+
+/// Two goroutines, one message in flight after another, polled in turn by hand as a worker would.
+fn pass(capacity: Option<usize>, messages: u64) {
+    let (tx, rx) = capacity.map_or_else(chan::unbounded, chan);
+    let mut sender = pin!(async {
+        for n in 0..messages {
+            tx.send(n).await.unwrap();
+            if capacity.is_none() && n % 7 == 0 {
+                // Nothing else would stop it.
+                gorust_scheduler::yield_now().await;
+            }
+        }
+    });
+    let mut receiver = pin!(async {
+        for n in 0..messages {
+            assert_eq!(rx.recv().await, Some(n));
+        }
+    });
+    let mut is_sent = false;
+    while poll(receiver.as_mut()).is_pending() {
+        is_sent = is_sent || poll(sender.as_mut()).is_ready();
+    }
+}
+
+#[test]
+fn a_hundred_thousand_messages_allocate_nothing() {
+    const MESSAGES: u64 = 100_000;
+    let made = |capacity| count(|| pass(capacity, 100)).0;
+    for capacity in [Some(0), Some(1), Some(128)] {
+        let (allocations, ()) = count(|| pass(capacity, MESSAGES));
+        assert_eq!(allocations, made(capacity), "capacity {capacity:?}: more than the channel itself");
+    }
+    let (allocations, ()) = count(|| pass(None, MESSAGES));
+    assert_eq!((allocations, made(None)), (3, 3), "unbounded: itself, its chain, its first ring");
+}
+
+#[test]
+fn a_burst_allocates_once_a_page() {
+    let (tx, rx) = chan::unbounded();
+    let (allocations, ()) = count(|| (0..100_000_u64).for_each(|n| tx.try_send(n).unwrap()));
+    // 512 numbers a page, and the row of pages.
+    assert!((196..240).contains(&allocations), "{allocations}");
+    let (allocations, ()) = count(|| assert!((0..100_000).all(|n| rx.try_recv() == Ok(n))));
+    assert_eq!(allocations, 0);
+    // Up and down over the edge of a page or two, there is nothing to allocate.
+    let (allocations, ()) = count(|| {
+        for _ in 0..100 {
+            (0..700_u64).for_each(|n| tx.try_send(n).unwrap());
+            assert!((0..700).all(|n| rx.try_recv() == Ok(n)));
+        }
+    });
+    assert!(allocations <= 2, "{allocations}");
+}
+
+#[test]
+fn a_value_given_back_allocates_once() {
+    let (tx, rx) = chan(1);
+    let (allocations, ()) = count(|| {
+        let mut recv = Box::pin(rx.recv());
+        assert!(poll(recv.as_mut()).is_pending());
+        tx.try_send(1).unwrap();
+        drop(recv);
+        assert_eq!(rx.try_recv(), Ok(1));
+    });
+    assert_eq!(allocations, 2, "the box of this test, and a place for the value");
 }

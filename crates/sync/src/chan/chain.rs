@@ -22,8 +22,9 @@ pub(super) struct Chain<T> {
     rings: VecDeque<Ring<T>>,
     /// How many values are in `rings`.
     len_behind: usize,
-    /// An empty full-sized ring, for the next one.
-    spare: Option<Ring<T>>,
+    /// Empty full-sized rings. One is made when the last of them is used; a second one is kept when it is left over,
+    /// so that a length that goes up and down over the end of a ring costs nothing.
+    spares: [Option<Ring<T>>; 2],
     errand: Errand<T>,
 }
 
@@ -39,7 +40,7 @@ enum Errand<T> {
 impl<T> Chain<T> {
     pub(super) fn new() -> Self {
         let (rings, errand) = (VecDeque::new(), Errand::Nothing);
-        Self { front: Ring::new(0), rings, len_behind: 0, spare: None, errand }
+        Self { front: Ring::new(0), rings, len_behind: 0, spares: [None, None], errand }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,9 +78,12 @@ impl<T> Chain<T> {
             // A few tens of nanoseconds.
             Ring::new(double)
         } else {
-            self.errand = Errand::Restock;
-            // None is there if the channel grows faster than they are made.
-            self.spare.take().unwrap_or_else(|| Ring::new(full_len))
+            let spare = self.spares.iter_mut().find_map(Option::take);
+            if self.spares.iter().all(Option::is_none) {
+                self.errand = Errand::Restock;
+            }
+            // None was there if the channel grows faster than they are made.
+            spare.unwrap_or_else(|| Ring::new(full_len))
         };
         ring.push_back(value);
         self.rings.push_back(ring);
@@ -100,10 +104,20 @@ impl<T> Chain<T> {
         let Some(next) = self.rings.pop_front() else { return };
         self.len_behind -= next.len();
         let spent = mem::replace(&mut self.front, next);
-        if self.spare.is_none() && spent.capacity() == full_len::<T>() {
-            self.spare = Some(spent);
-        } else {
+        let is_full_sized = spent.capacity() == full_len::<T>();
+        if let Some(spent) = if is_full_sized { self.keep(spent) } else { Some(spent) } {
             self.errand = Errand::Free(spent);
+        }
+    }
+
+    /// Keeps an empty full-sized ring, unless there are enough of them.
+    fn keep(&mut self, ring: Ring<T>) -> Option<Ring<T>> {
+        match self.spares.iter_mut().find(|spare| spare.is_none()) {
+            Some(place) => {
+                *place = Some(ring);
+                None
+            }
+            None => Some(ring),
         }
     }
 
@@ -124,7 +138,7 @@ pub(super) fn run_errand<T>(with_chain: impl Fn(&mut dyn FnMut(&mut Chain<T>))) 
         Errand::Free(ring) => drop(ring),
         Errand::Restock => {
             let mut ring = Some(Ring::touched(full_len::<T>()));
-            with_chain(&mut |chain| mem::swap(&mut chain.spare, &mut ring));
+            with_chain(&mut |chain| ring = ring.take().and_then(|ring| chain.keep(ring)));
             // One too many, or none.
             drop(ring);
         }
@@ -218,7 +232,8 @@ mod tests {
         assert_eq!(chain.borrow().front.capacity(), 0);
         (0..16_u64).for_each(|n| push(&chain, n));
         let chain = chain.borrow();
-        assert_eq!((chain.front.capacity(), chain.rings.capacity(), chain.spare.is_none()), (16, 0, true));
+        assert_eq!((chain.front.capacity(), chain.rings.capacity()), (16, 0));
+        assert!(chain.spares.iter().all(Option::is_none));
     }
 
     #[test]
