@@ -141,6 +141,23 @@ mod imp {
             self.word.acquire();
             BriefGuard { lock: self, value: PhantomData }
         }
+
+        /// Puts the guard aside: the lock stays taken, until [`resume`](Self::resume) takes the guard up again. For
+        /// who holds several locks, of values of different types.
+        #[inline]
+        pub fn leave(guard: BriefGuard<'_, T>) {
+            std::mem::forget(guard);
+        }
+
+        /// Takes up the guard that was left.
+        ///
+        /// # Safety
+        ///
+        /// This thread has [left](Self::leave) a guard of this lock, and not resumed it since.
+        #[inline]
+        pub unsafe fn resume(&self) -> BriefGuard<'_, T> {
+            BriefGuard { lock: self, value: PhantomData }
+        }
     }
 
     impl<T: Default> Default for BriefLock<T> {
@@ -199,7 +216,101 @@ mod imp {
 /// its own.
 #[cfg(any(gorust_loom, gorust_shuttle))]
 mod imp {
-    pub use crate::shim::{Lock as BriefLock, LockGuard as BriefGuard};
+    use crate::shim::{Lock, LockGuard};
+    use std::{
+        cell::UnsafeCell,
+        fmt,
+        mem::ManuallyDrop,
+        ops::{Deref, DerefMut},
+        ptr,
+    };
+
+    #[allow(missing_docs, reason = "a stand-in for one kind of test run")]
+    pub struct BriefLock<T> {
+        lock: Lock<T>,
+        /// The guard that was left: a box of a `LockGuard<T>`. Only who holds the lock touches it.
+        left: UnsafeCell<*mut ()>,
+    }
+
+    // SAFETY: the lock hands the value from thread to thread, and `left` with it.
+    unsafe impl<T: Send> Sync for BriefLock<T> {}
+    // SAFETY: as above; a guard is left by a thread that resumes it.
+    unsafe impl<T: Send> Send for BriefLock<T> {}
+
+    #[allow(missing_docs, reason = "as above")]
+    impl<T> BriefLock<T> {
+        pub fn new(value: T) -> Self {
+            Self { lock: Lock::new(value), left: UnsafeCell::new(ptr::null_mut()) }
+        }
+
+        pub fn lock(&self) -> BriefGuard<'_, T> {
+            BriefGuard { guard: ManuallyDrop::new(self.lock.lock()), lock: self }
+        }
+
+        pub fn leave(guard: BriefGuard<'_, T>) {
+            let mut guard = ManuallyDrop::new(guard);
+            // SAFETY: the guard is not dropped, so it is taken out once.
+            let inner = unsafe { ManuallyDrop::take(&mut guard.guard) };
+            let left = Box::into_raw(Box::new(inner)).cast();
+            // SAFETY: the lock is held.
+            unsafe { *guard.lock.left.get() = left };
+        }
+
+        /// # Safety
+        ///
+        /// This thread has left a guard of this lock, and not resumed it since.
+        pub unsafe fn resume(&self) -> BriefGuard<'_, T> {
+            // SAFETY: this thread holds the lock.
+            let left = unsafe { *self.left.get() }.cast::<LockGuard<'_, T>>();
+            // SAFETY: the box was made in `leave`, and is taken up once.
+            let guard = unsafe { Box::from_raw(left) };
+            BriefGuard { guard: ManuallyDrop::new(*guard), lock: self }
+        }
+    }
+
+    impl<T: Default> Default for BriefLock<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    impl<T> fmt::Debug for BriefLock<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("BriefLock")
+        }
+    }
+
+    #[allow(missing_docs, reason = "as above")]
+    pub struct BriefGuard<'a, T> {
+        guard: ManuallyDrop<LockGuard<'a, T>>,
+        lock: &'a BriefLock<T>,
+    }
+
+    impl<T> Deref for BriefGuard<'_, T> {
+        type Target = T;
+        fn deref(&self) -> &T {
+            &self.guard
+        }
+    }
+
+    impl<T> DerefMut for BriefGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.guard
+        }
+    }
+
+    impl<T> Drop for BriefGuard<'_, T> {
+        fn drop(&mut self) {
+            // SAFETY: the guard is dropped once, here, unless it was left.
+            unsafe { ManuallyDrop::drop(&mut self.guard) };
+        }
+    }
+
+    impl<T> fmt::Debug for BriefGuard<'_, T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("BriefGuard")
+        }
+    }
 }
 
 pub use imp::{BriefGuard, BriefLock};
@@ -294,6 +405,23 @@ mod tests {
         (0..1_000).for_each(|_| thread::yield_now());
         drop(guard);
         assert_eq!(waiter.join().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_guard_that_was_left_holds() {
+        let lock = Arc::new(BriefLock::new(1));
+        BriefLock::leave(lock.lock());
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || *lock.lock() += 1)
+        };
+        (0..100).for_each(|_| thread::yield_now());
+        // SAFETY: the guard was left just now.
+        let guard = unsafe { lock.resume() };
+        assert_eq!(*guard, 1, "the other one waits");
+        drop(guard);
+        other.join().unwrap();
+        assert_eq!(*lock.lock(), 2);
     }
 
     #[test]

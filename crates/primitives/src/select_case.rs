@@ -17,10 +17,14 @@
 //! 3. *No waiting without a look.* It goes back to waiting by [`stop_polling`](Claim::stop_polling) only
 //!    while it holds the locks of all its channels and has just seen, under them, that no case is ready: what
 //!    peers did while they passed it by is then seen by it, and what they do later finds it open.
-//! 4. *A word is used once.* It goes with its select; a waiter leaves every queue before the word does.
+//! 4. *A word is used once.* A waiter leaves every queue before the word goes, or is opened again for another
+//!    choice ([`renew`](Claim::renew)).
+//!
+//! What a select needs to know of a future to stand in a queue for it is the trait [`Leaf`]; how it uses them is in
+//! `gorust_sync::select`.
 
 use crate::shim::{AtomicU32, Ordering, mutant};
-use std::{fmt, ptr};
+use std::{fmt, future::Future, ops::DerefMut, pin::Pin, ptr, task};
 
 const OPEN: u32 = u32::MAX;
 const POLLING: u32 = u32::MAX - 1;
@@ -122,6 +126,14 @@ impl Claim {
         // them.
         self.0.store(OPEN, Ordering::Release);
     }
+
+    /// Opens the claim for another choice. Only its owner calls it, when no waiter of its stands in a queue
+    /// (rule 4).
+    #[inline]
+    pub fn renew(&self) {
+        // Ordering: Relaxed, nobody else knows the claim until a waiter is queued again, under a lock.
+        self.0.store(OPEN, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Claim {
@@ -168,6 +180,192 @@ impl Case {
     pub fn win(&self) -> Result<(), Refused> {
         // SAFETY: the pointer is null or was given to `of`, whose caller keeps the claim alive.
         unsafe { self.claim.as_ref() }.map_or(Ok(()), |claim| claim.win(self.index))
+    }
+
+    /// Returns whether the waiter could be won at this moment.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        // SAFETY: as in `win`.
+        // Ordering: Relaxed, a look: who acts upon it wins first.
+        unsafe { self.claim.as_ref() }.is_none_or(|claim| claim.0.load(Ordering::Relaxed) == OPEN)
+    }
+}
+
+/// What can be said of a [`Leaf`] without its lock: whether it seems ready, and a number that is another one whenever
+/// something has changed in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// `false` is certain, as of some moment during the look. `true` may be out of date.
+    pub is_ready: bool,
+    /// Two looks that find the same number and nothing ready mean that nothing was ready all the time in between.
+    pub version: u64,
+}
+
+/// A future that can stand in a select's snapshot: what it waits for can be looked at, and taken, without running a
+/// stranger's code.
+///
+/// There are two kinds. An *operation* on something shared, as a receive, has a lock: it becomes ready and not ready
+/// again as others use the thing, and others may commit it. An *event*, as the end of a sleep, is ready for good
+/// once it is, nobody takes it away, and nobody but its owner commits it; it has no lock, and leaves the methods about
+/// locks and queues as they are.
+///
+/// # Safety
+///
+/// * [`lock_address`](Self::lock_address) is the same at all times, and the same for two leaves only if they have
+///   the same lock. It is 0 for an event.
+/// * No method calls a stranger's code (wakers included) while a lock is held.
+/// * [`glance`](Self::glance) is true of the leaf.
+pub unsafe trait Leaf {
+    /// Looks without the lock.
+    fn glance(&self) -> Glance;
+
+    /// Commits if that can be done now, by itself and under its own lock; wakes whom that sets free. The output is then
+    /// to be had from [`Native::output`].
+    fn try_commit(self: Pin<&mut Self>) -> bool {
+        self.glance().is_ready
+    }
+
+    /// Sees to it that the leaf wakes the task of `cx`: an event from now on, an operation once it is queued.
+    fn arm(self: Pin<&mut Self>, cx: &mut task::Context<'_>);
+
+    /// The address of the lock: a select takes the locks of its cases in this order, each one once.
+    fn lock_address(&self) -> usize {
+        0
+    }
+
+    /// Takes the lock, and leaves it taken.
+    fn lock(&self) {}
+
+    /// Lets the lock go.
+    ///
+    /// # Safety
+    ///
+    /// This thread has taken it, by [`lock`](Self::lock) of this leaf or of one with the same address.
+    unsafe fn unlock(&self) {}
+
+    /// Returns whether it is ready. For certain, if it has a lock.
+    ///
+    /// # Safety
+    ///
+    /// This thread holds the lock, as for [`unlock`](Self::unlock).
+    unsafe fn is_ready(&self) -> bool {
+        self.glance().is_ready
+    }
+
+    /// Joins the queue as `case`, unless it stands in it. Returns whether [`announce`](Self::announce) is to be called
+    /// after the locks.
+    ///
+    /// # Safety
+    ///
+    /// * This thread holds the lock, as for [`unlock`](Self::unlock), and the leaf is armed.
+    /// * The claim of `case` outlives the leaf's stay in the queue: [`dequeue`](Self::dequeue) is called before it
+    ///   goes.
+    unsafe fn enqueue(self: Pin<&mut Self>, case: Case) -> bool {
+        let _ = case;
+        false
+    }
+
+    /// Tells those who are only told, not served, that something waits here.
+    fn announce(&self) {}
+
+    /// Leaves the queue, if it stands in it.
+    fn dequeue(self: Pin<&mut Self>) {}
+}
+
+/// A future that a select recognises as one of its own.
+pub trait Native: Leaf + Future {
+    /// Makes the future ready to be a case: one that has waited alone leaves its queue. Returns `false` if it will
+    /// never be ready.
+    ///
+    /// # Panics
+    ///
+    /// If it has completed before.
+    fn prepare(self: Pin<&mut Self>) -> bool;
+
+    /// Takes the output, once the case has committed or was won. The future has then completed.
+    fn output(self: Pin<&mut Self>) -> Self::Output;
+}
+
+/// All is said of the leaf behind a pointer.
+macro_rules! forward {
+    ($this:ident => $inner:expr) => {
+        #[inline]
+        fn glance(&self) -> Glance {
+            (**self).glance()
+        }
+        #[inline]
+        fn try_commit(self: Pin<&mut Self>) -> bool {
+            let $this = self;
+            $inner.try_commit()
+        }
+        #[inline]
+        fn arm(self: Pin<&mut Self>, cx: &mut task::Context<'_>) {
+            let $this = self;
+            $inner.arm(cx);
+        }
+        #[inline]
+        fn lock_address(&self) -> usize {
+            (**self).lock_address()
+        }
+        #[inline]
+        fn lock(&self) {
+            (**self).lock();
+        }
+        #[inline]
+        unsafe fn unlock(&self) {
+            // SAFETY: our caller's promise.
+            unsafe { (**self).unlock() };
+        }
+        #[inline]
+        unsafe fn is_ready(&self) -> bool {
+            // SAFETY: our caller's promise.
+            unsafe { (**self).is_ready() }
+        }
+        #[inline]
+        unsafe fn enqueue(self: Pin<&mut Self>, case: Case) -> bool {
+            let $this = self;
+            // SAFETY: our caller's promise.
+            unsafe { $inner.enqueue(case) }
+        }
+        #[inline]
+        fn announce(&self) {
+            (**self).announce();
+        }
+        #[inline]
+        fn dequeue(self: Pin<&mut Self>) {
+            let $this = self;
+            $inner.dequeue();
+        }
+    };
+}
+
+// SAFETY: all is said of the leaf behind the pointer.
+unsafe impl<P: DerefMut<Target: Leaf>> Leaf for Pin<P> {
+    forward!(this => this.as_deref_mut());
+}
+
+impl<P: DerefMut<Target: Native>> Native for Pin<P> {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        self.as_deref_mut().prepare()
+    }
+
+    fn output(self: Pin<&mut Self>) -> Self::Output {
+        self.as_deref_mut().output()
+    }
+}
+
+// SAFETY: all is said of the leaf behind the reference.
+unsafe impl<L: Leaf + Unpin + ?Sized> Leaf for &mut L {
+    forward!(this => Pin::new(&mut **this.get_mut()));
+}
+
+impl<L: Native + Unpin + ?Sized> Native for &mut L {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        Pin::new(&mut **self.get_mut()).prepare()
+    }
+
+    fn output(self: Pin<&mut Self>) -> Self::Output {
+        Pin::new(&mut **self.get_mut()).output()
     }
 }
 

@@ -346,6 +346,12 @@ impl<P> WaitList<P> {
         unsafe { self.head.as_ref() }.map(|head| &head.payload)
     }
 
+    /// Returns whether `is` says so of the payload of anybody who waits.
+    #[inline]
+    pub fn any(&self, mut is: impl FnMut(&P) -> bool) -> bool {
+        self.iter().any(|waiter| is(&waiter.payload))
+    }
+
     /// Returns whether `waiter` is the first of this list.
     #[inline]
     pub fn starts_with(&self, waiter: Pin<&Waiter<P>>) -> bool {
