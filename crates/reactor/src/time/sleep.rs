@@ -4,7 +4,10 @@ use crate::{
     clock::Instant,
     timer::{Armed, Look},
 };
-use gorust_primitives::current::{Reason, poll_proceed, waits};
+use gorust_primitives::{
+    current::{Reason, poll_proceed, waits},
+    select_case::{Glance, Leaf, Native},
+};
 use std::{
     future::Future,
     panic::Location,
@@ -181,4 +184,25 @@ impl Future for Sleep {
         }
         poll
     }
+}
+
+// SAFETY: an event: the clock does not go back.
+unsafe impl Leaf for Sleep {
+    #[inline]
+    fn glance(&self) -> Glance {
+        Glance { is_ready: self.is_elapsed(), version: 0 }
+    }
+
+    fn arm(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        // That it has elapsed meanwhile is seen at the next glance.
+        let _ = self.poll_elapsed(cx);
+    }
+}
+
+impl Native for Sleep {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        true
+    }
+
+    fn output(self: Pin<&mut Self>) {}
 }
