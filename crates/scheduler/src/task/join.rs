@@ -6,7 +6,10 @@ use super::{
     state::Detach,
 };
 use crate::schedule;
-use gorust_primitives::current::{self, Reason};
+use gorust_primitives::{
+    current::{self, Reason},
+    select_case::{Glance, Leaf, Native},
+};
 use std::{
     fmt,
     future::Future,
@@ -222,13 +225,9 @@ impl<T> JoinHandle<T> {
     }
 }
 
-impl<T> Future for JoinHandle<T> {
-    type Output = Result<T, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        assert!(!self.is_taken(), "JoinHandle polled after it was ready");
-        ready!(current::poll_proceed(cx));
-        let header = self.raw();
+impl<T> JoinHandle<T> {
+    /// Sees to it that the end of the goroutine wakes `waker`. Returns `false` if it has ended.
+    fn register(&mut self, waker: &Waker) -> bool {
         let task = self.header();
         if !task.state.is_completed() {
             // SAFETY: rule Joiner: while the bit is set nobody writes the slot, and only this handle changes the
@@ -239,21 +238,27 @@ impl<T> Future for JoinHandle<T> {
                 // SAFETY: rule Joiner: the bit is 0, so the slot is this handle's.
                 let slot = unsafe { &mut *task.joiner.get() };
                 match slot {
-                    Some(joiner) if joiner.will_wake(cx.waker()) => {}
+                    Some(joiner) if joiner.will_wake(waker) => {}
                     _ => {
                         // Empty while user code runs, which may panic: an empty slot needs nobody to clean it up.
                         drop(slot.take());
-                        *slot = Some(Joiner::new(cx.waker()));
+                        *slot = Some(Joiner::new(waker));
                     }
                 }
                 if task.state.set_join_waker() {
-                    current::waits(Reason::Join, task.record.spawned_at());
-                    return Poll::Pending;
+                    return true;
                 }
                 // Completed meanwhile, with the bit 0: the slot is still this handle's, and must not outlive it.
                 *slot = None;
             }
         }
+        false
+    }
+
+    /// Takes the result of a goroutine that has ended.
+    fn take(&mut self) -> Result<T, JoinError> {
+        let header = self.raw();
+        debug_assert!(self.is_finished() && !self.is_taken());
         // SAFETY: completed, and this handle exists and has not taken the output.
         let mut result = unsafe { take_output::<T>(header) };
         let tagged = header.as_ptr().map_addr(|address| address | TAKEN);
@@ -262,7 +267,45 @@ impl<T> Future for JoinHandle<T> {
         if let Err(error) = &mut result {
             error.seen();
         }
-        Poll::Ready(result)
+        result
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(!self.is_taken(), "JoinHandle polled after it was ready");
+        ready!(current::poll_proceed(cx));
+        if self.register(cx.waker()) {
+            current::waits(Reason::Join, self.header().record.spawned_at());
+            return Poll::Pending;
+        }
+        Poll::Ready(self.take())
+    }
+}
+
+// SAFETY: an event: a goroutine that has ended stays so, and its result is this handle's to take.
+unsafe impl<T> Leaf for JoinHandle<T> {
+    #[inline]
+    fn glance(&self) -> Glance {
+        Glance { is_ready: self.is_finished(), version: 0 }
+    }
+
+    fn arm(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.register(cx.waker());
+    }
+}
+
+impl<T> Native for JoinHandle<T> {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        assert!(!self.is_taken(), "JoinHandle polled after it was ready");
+        true
+    }
+
+    fn output(mut self: Pin<&mut Self>) -> Self::Output {
+        assert!(self.is_finished(), "the goroutine has not ended");
+        self.take()
     }
 }
 
@@ -355,6 +398,13 @@ impl<T> AbortOnDrop<T> {
         }
     }
 
+    fn handle_mut(&mut self) -> Pin<&mut JoinHandle<T>> {
+        match &mut self.0 {
+            Some(handle) => Pin::new(handle),
+            None => unreachable!("detached by value"),
+        }
+    }
+
     /// Asks the goroutine to end; see [`JoinHandle::abort`].
     pub fn abort(&self) {
         self.handle().abort();
@@ -394,10 +444,28 @@ impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Some(handle) => Pin::new(handle).poll(cx),
-            None => unreachable!("detached by value"),
-        }
+        self.handle_mut().poll(cx)
+    }
+}
+
+// SAFETY: all is said of the handle inside.
+unsafe impl<T> Leaf for AbortOnDrop<T> {
+    fn glance(&self) -> Glance {
+        self.handle().glance()
+    }
+
+    fn arm(mut self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        self.handle_mut().arm(cx);
+    }
+}
+
+impl<T> Native for AbortOnDrop<T> {
+    fn prepare(mut self: Pin<&mut Self>) -> bool {
+        self.handle_mut().prepare()
+    }
+
+    fn output(mut self: Pin<&mut Self>) -> Self::Output {
+        self.handle_mut().output()
     }
 }
 
