@@ -26,7 +26,8 @@
 //! | `make(chan T, n)`, `make(chan T)` | [`chan`](chan())`::<T>(n)`, `chan::<T>(0)` |
 //! | `v, ok := <-ch`, `for v := range ch` | `rx.recv().await`, `while let Some(v) = rx.recv().await` |
 //! | `ch <- v`, `close(ch)` | `tx.send(v).await`, `tx.close()` or dropping the last sender |
-//! | `sync.WaitGroup`, `sync.Mutex` | [`WaitGroup`], [`sync::Mutex`] |
+//! | `sync.WaitGroup`, `sync.Mutex`, `sync.RWMutex`, .. | [`WaitGroup`], [`sync::Mutex`], [`sync::RwLock`], .. |
+//! | `errgroup.Group`, `singleflight.Group` | [`Group`], [`sync::Flight`] |
 //! | `context.WithTimeout(ctx, d)` | [`Context::with_timeout`] |
 //! | `time.Sleep(d)` | [`sleep`]`(d).await` |
 //! | a system call that may block | the same; better inside [`blocking`]`(|| ..)`, or as a goroutine of its own by [`spawn_blocking`] |
@@ -241,3 +242,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/testing.md")]
 struct Testing;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/sync.md")]
+struct GuideToSync;

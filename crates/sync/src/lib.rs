@@ -1,4 +1,4 @@
-//! What goroutines share and wait for: channels, wait groups, mutexes, contexts.
+//! What goroutines share and wait for: channels, locks, semaphores, groups, contexts.
 //!
 //! Which one for which need:
 //!

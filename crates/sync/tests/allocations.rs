@@ -1,6 +1,6 @@
 //! How often each operation allocates, counted exactly, on the thread that does it.
 
-use gorust_sync::{Context, Mutex, WaitGroup, chan};
+use gorust_sync::{Barrier, Cond, Context, Mutex, Notify, RwLock, Semaphore, WaitGroup, chan};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -132,6 +132,44 @@ fn each_operation_allocates_as_often_as_said() {
     let (deadline, _timed) = count(|| ctx.with_timeout(Duration::from_secs(3_600)));
     assert_eq!(deadline, 2, "a context with a deadline: itself, and the alarm's waker");
     drop(warm_up);
+    let (background, _top) = count(Context::background);
+    assert_eq!(background, 0, "the context at the top");
+
+    let (others, ()) = count(|| {
+        let (semaphore, notify, cond) = (Semaphore::new(1), Notify::new(), Cond::new());
+        let barrier = Barrier::new(2);
+        for _ in 0..100 {
+            let permit = ready(semaphore.acquire(1)).unwrap();
+            let mut waits = pin!(semaphore.acquire(1));
+            assert!(poll(waits.as_mut()).is_pending());
+            drop(permit);
+            assert!(poll(waits.as_mut()).is_ready());
+            let mut waits = pin!(notify.notified());
+            assert!(poll(waits.as_mut()).is_pending());
+            notify.notify_one();
+            assert!(poll(waits.as_mut()).is_ready());
+            let mut waits = pin!(cond.wait(mutex.try_lock().unwrap()));
+            assert!(poll(waits.as_mut()).is_pending());
+            cond.notify_all();
+            assert!(poll(waits.as_mut()).is_ready());
+            let mut waits = pin!(barrier.wait());
+            assert!(poll(waits.as_mut()).is_pending());
+            assert!(ready(barrier.wait()).is_leader());
+            assert!(poll(waits.as_mut()).is_ready());
+        }
+    });
+    assert_eq!(others, 0, "a semaphore, a notify, a cond, a barrier, and waiting for them");
+
+    let lock = RwLock::new(0);
+    let (uncontended, ()) = count(|| drop((ready(lock.read()), lock.try_read())));
+    let (first_contended, ()) = count(|| {
+        let guard = ready(lock.read());
+        let mut waits = pin!(lock.write());
+        assert!(poll(waits.as_mut()).is_pending());
+        drop(guard);
+        assert!(poll(waits.as_mut()).is_ready());
+    });
+    assert_eq!((uncontended, first_contended), (0, 1), "a read-write lock: its queue, when it first has one");
 }
 
 /// Two goroutines, one message in flight after another, polled in turn by hand as a worker would.

@@ -1,6 +1,6 @@
 //! What futures that are not polled and wakers that panic can do to others: nothing.
 
-use gorust_sync::{Context, Mutex, WaitGroup, chan};
+use gorust_sync::{Barrier, Cond, Context, Mutex, Notify, RwLock, Semaphore, WaitGroup, chan};
 use std::{
     future::Future,
     pin::Pin,
@@ -81,6 +81,28 @@ fn a_waker_that_panics_takes_no_other_wake_up_along() {
     all_but_the_bomb_are_woken(|| group.wait(), || group.done());
     let (context, handle) = Context::background().with_cancel();
     all_but_the_bomb_are_woken(|| context.done(), || handle.cancel());
+    let notify = Notify::new();
+    all_but_the_bomb_are_woken(|| notify.notified(), || notify.notify_all());
+    let (mutex, cond) = (Mutex::new(()), Cond::new());
+    // Who waits has no guard, so that the next has the mutex.
+    all_but_the_bomb_are_woken(
+        || {
+            let wait = cond.wait(mutex.try_lock().unwrap());
+            async { drop(wait.await) }
+        },
+        || cond.notify_all(),
+    );
+    let barrier = Barrier::new(41);
+    all_but_the_bomb_are_woken(
+        || barrier.wait(),
+        || assert!(poll(&mut Box::pin(barrier.wait()), Waker::noop()).is_ready()),
+    );
+    let semaphore = Semaphore::new(40);
+    let permits = semaphore.try_acquire(40).unwrap();
+    all_but_the_bomb_are_woken(|| semaphore.acquire(1), || drop(permits));
+    let lock = RwLock::new(());
+    let guard = lock.try_write().unwrap();
+    all_but_the_bomb_are_woken(|| lock.read(), || drop(guard));
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn handles() {
         8 chan::WeakSender<u64>;
         8 gorust::sync::WaitGroup;
         8 gorust::sync::Token;
-        16 gorust::context::Context;
+        8 gorust::context::Context;
         16 gorust::context::CancelHandle;
         8 Instant;
         32 gorust::net::TcpStream;
@@ -50,6 +50,9 @@ fn futures() {
         48 gorust::sync::Wait<'static>;
         64 gorust::sync::Lock<'static, u64>;
         48 gorust::context::Done<'static>;
+        64 gorust::sync::Notified<'static>;
+        72 gorust::sync::Acquire<'static>;
+        64 gorust::sync::Read<'static, u64>;
     }
 }
 
@@ -57,6 +60,10 @@ fn futures() {
 fn locks() {
     sizes! {
         24 gorust::sync::Mutex<()>;
+        24 gorust::sync::RwLock<()>;
+        32 gorust::sync::Semaphore;
+        32 gorust::sync::Notify;
+        24 gorust::sync::Cond;
         32 gorust::sync::Mutex<u64>;
         8 gorust::sync::MutexGuard<'static, u64>;
     }

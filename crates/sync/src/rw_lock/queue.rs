@@ -120,9 +120,9 @@ impl RawRwLock {
         let queue = self.queue();
         let mut line = queue.line.lock();
         line.favours = favours.unwrap_or(line.favours);
-        let wakers = line.next(&self.word, queue);
+        let woken = line.next(&self.word, queue);
         drop(line);
-        wakers.into_iter().for_each(wait_list::wake);
+        woken.wake();
     }
 
     fn queue(&self) -> &Arc<Queue> {
@@ -217,9 +217,10 @@ impl RawRwLock {
         // SAFETY: our caller's promise.
         unsafe { list.remove(waiter) };
         line.forget_expected(kind, is_woken);
-        let wakers = if mutant("rw_lock.wake_dropped") { Vec::new() } else { line.next(&self.word, queue) };
+        let is_mute = mutant("rw_lock.wake_dropped");
+        let woken = if is_mute { Woken::default() } else { line.next(&self.word, queue) };
         drop(line);
-        wakers.into_iter().for_each(wait_list::wake);
+        woken.wake();
     }
 
     #[cfg(test)]
@@ -278,31 +279,32 @@ impl Line {
         word.set_waited(self.sleeping() + self.expected() > 0, is_claimed);
     }
 
-    /// Finds out whose turn it is. The wakers are to be woken after the lock.
-    fn next(&mut self, word: &Word, queue: &Arc<Queue>) -> Vec<Waker> {
-        let wakers = if word.is_writing() { Vec::new() } else { self.wake_next(word.is_free(), queue) };
+    /// Finds out whose turn it is.
+    fn next(&mut self, word: &Word, queue: &Arc<Queue>) -> Woken {
+        let woken = if word.is_writing() { Woken::default() } else { self.wake_next(word.is_free(), queue) };
         self.publish(word);
-        wakers
+        woken
     }
 
     /// Wakes all readers that sleep, or else the first writer if the lock `is_free`. No writer has the lock.
-    fn wake_next(&mut self, is_free: bool, queue: &Arc<Queue>) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    fn wake_next(&mut self, is_free: bool, queue: &Arc<Queue>) -> Woken {
+        let mut woken = Woken::default();
         if self.expected_writers > 0 {
             // It will look, or its time will be up.
         } else if self.sleeping_readers > 0 && (self.favours == Kind::Read || self.sleeping_writers == 0) {
-            wakers.extend(std::iter::from_fn(|| self.readers.pop_front(State::Granted)));
+            let mut readers = std::iter::from_fn(|| self.readers.pop_front(State::Granted));
+            woken = Woken { first: readers.next(), others: readers.collect() };
             self.expected_readers += self.sleeping_readers;
             self.sleeping_readers = 0;
             // Who comes to read from now on waits until a writer has had its turn.
             self.favours = Kind::Write;
         } else if is_free && self.expected_readers == 0 {
-            wakers.extend(self.writers.wake_first());
-            self.expected_writers = wakers.len();
-            self.sleeping_writers -= wakers.len();
+            woken.first = self.writers.wake_first();
+            self.expected_writers = usize::from(woken.first.is_some());
+            self.sleeping_writers -= self.expected_writers;
         }
         self.set_alarm(queue);
-        wakers
+        woken
     }
 
     /// Sets an alarm if somebody is expected, unless one is set: one may ring early for those it finds, but never
@@ -315,6 +317,19 @@ impl Line {
     }
 }
 
+/// Wakers to be woken after the lock. Only where several readers come in at once does it allocate.
+#[derive(Default)]
+struct Woken {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Woken {
+    fn wake(self) {
+        self.first.into_iter().chain(self.others).for_each(wait_list::wake);
+    }
+}
+
 /// The alarm rings: those who were woken and have not looked are not expected any more, and the next are woken. They
 /// find out themselves whether the lock is held: the word is not at hand here.
 impl Wake for Queue {
@@ -323,10 +338,10 @@ impl Wake for Queue {
         let alarm = line.alarm.take();
         let is_overdue = line.expected() > 0;
         (line.expected_readers, line.expected_writers) = (0, 0);
-        let wakers = if is_overdue { line.wake_next(true, &self) } else { Vec::new() };
+        let woken = if is_overdue { line.wake_next(true, &self) } else { Woken::default() };
         drop(line);
         drop(alarm);
-        wakers.into_iter().for_each(wait_list::wake);
+        woken.wake();
     }
 }
 
