@@ -5,7 +5,7 @@
 use gorust::sync::{Mutex, RwLock};
 use std::{
     future::Future,
-    pin::{Pin, pin},
+    pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -23,12 +23,13 @@ fn set_aside<F: Future>(future: Pin<&mut F>) {
 macro_rules! futurelock {
     ($holds:expr, $set_aside:expr, $body:expr) => {{
         let held = $holds;
-        let mut first = pin!($set_aside);
+        let mut first = Box::pin($set_aside);
         set_aside(first.as_mut());
         let mut body = Box::pin($body);
         set_aside(body.as_mut());
         drop(held);
-        body
+        // The first is still there, and nobody polls it.
+        (first, body)
     }};
 }
 
@@ -36,7 +37,7 @@ macro_rules! futurelock {
 fn a_mutex_does_not_wait_for_one_who_is_not_polled() {
     gorust::block_on(async {
         let mutex = Mutex::new(0);
-        let body = futurelock!(mutex.lock().await, mutex.lock(), mutex.lock());
+        let (_first, body) = futurelock!(mutex.lock().await, mutex.lock(), mutex.lock());
         let guard = gorust::time::timeout(LONG, body).await;
         assert!(guard.is_ok(), "futurelock");
     });
@@ -46,11 +47,11 @@ fn a_mutex_does_not_wait_for_one_who_is_not_polled() {
 fn a_read_write_lock_does_not_wait_for_one_who_is_not_polled() {
     gorust::block_on(async {
         let lock = RwLock::new(0);
-        let body = futurelock!(lock.write().await, lock.write(), lock.write());
+        let (_first, body) = futurelock!(lock.write().await, lock.write(), lock.write());
         assert!(gorust::time::timeout(LONG, body).await.is_ok(), "a writer behind a writer");
-        let body = futurelock!(lock.write().await, lock.read(), lock.write());
+        let (_first, body) = futurelock!(lock.write().await, lock.read(), lock.write());
         assert!(gorust::time::timeout(LONG, body).await.is_ok(), "a writer behind a reader");
-        let body = futurelock!(lock.read().await, lock.write(), lock.read());
+        let (_first, body) = futurelock!(lock.read().await, lock.write(), lock.read());
         assert!(gorust::time::timeout(LONG, body).await.is_ok(), "a reader behind a writer");
     });
 }
@@ -61,7 +62,7 @@ fn tokios_mutex_does() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let mutex = tokio::sync::Mutex::new(0);
-        let body = futurelock!(mutex.lock().await, mutex.lock(), mutex.lock());
+        let (_first, body) = futurelock!(mutex.lock().await, mutex.lock(), mutex.lock());
         let guard = tokio::time::timeout(Duration::from_millis(300), body).await;
         assert!(guard.is_err(), "tokio's mutex has learned it: tell docs/guide/sync.md");
     });

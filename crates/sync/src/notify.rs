@@ -544,11 +544,11 @@ mod tests {
     /// Tokens come and go; each notification lets one look, and none is lost although many give up.
     #[test]
     fn no_notification_is_lost() {
+        // Std's: a plain counter.
         use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
         const EACH: usize = 500;
         on_workers(|| async {
             let notify = Arc::new(Notify::new());
-            // Std's: a plain counter.
             let tokens = Arc::new(AtomicUsize::new(0));
             let wg = crate::WaitGroup::new();
             for _ in 0..4 {

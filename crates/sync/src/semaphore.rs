@@ -1049,11 +1049,11 @@ mod tests {
     /// Many weigh differently, some give up: never more than there are, and in the end all are back.
     #[test]
     fn never_more_than_there_are() {
+        // Std's: a plain counter.
         use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
         on_workers(|| async {
             const PERMITS: usize = 4;
             let semaphore = Arc::new(Semaphore::new(PERMITS));
-            // Std's: a plain counter.
             let held = Arc::new(AtomicUsize::new(0));
             let wg = crate::WaitGroup::new();
             for id in 0..16_usize {
