@@ -261,6 +261,16 @@ mod failing {
         assert_ne!(RUNS.fetch_add(1, Relaxed), 0, "the first time");
     }
 
+    #[gorust::test]
+    #[ignore = "fails"]
+    async fn in_two_ways() {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        if RUNS.fetch_add(1, Relaxed).is_multiple_of(2) {
+            gorust::yield_now().await;
+        }
+        panic!("one way or the other");
+    }
+
     #[gorust::test(seeds = 10)]
     #[ignore = "fails"]
     async fn not_deterministic() {
@@ -448,6 +458,12 @@ fn a_seed_that_says_nothing_is_noticed() {
     let text = report("once");
     assert!(text.contains(", once and not again\n\npanic: goroutine 1 panicked: assertion"), "{text}");
     assert!(text.contains("\n\nnot deterministic: run again from this seed the test passed."), "{text}");
+    let text = report("in_two_ways");
+    assert!(
+        text.contains(", once and not again\n\npanic: goroutine 1 panicked: one way or the other"),
+        "{text}"
+    );
+    assert!(text.contains("\n\nnot deterministic: seed "), "{text}");
 }
 
 #[test]

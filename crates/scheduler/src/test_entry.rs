@@ -4,7 +4,8 @@
 //! Nothing here is shared between tests, so that any number of them run at once, in one process or in many.
 
 use crate::{
-    bubble::{self, Bubble, BubbleError, Explorer, Schedule},
+    PanicPolicy,
+    bubble::{self, Bubble, BubbleError, ExploreError, Explorer, Schedule},
     builder::Builder,
     dump::Dump,
     runtime::Handle,
@@ -139,7 +140,9 @@ where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
     let workers = options.workers.unwrap_or(WORKERS);
-    let runtime = match Builder::new().workers(workers).thread_name(harness_name(options.path)).build() {
+    // What panics after the verdict ends no process in which other tests run.
+    let builder = Builder::new().workers(workers).panic_policy(PanicPolicy::Isolate);
+    let runtime = match builder.thread_name(harness_name(options.path)).build() {
         Ok(runtime) => runtime,
         Err(error) => panic!("the runtime of this test cannot start: {error}"),
     };
@@ -242,8 +245,8 @@ impl Plan {
                 let Err(error) = bubble(seed).run_at(program(), site) else { return Ok(()) };
                 // Again, for the schedule.
                 match explore(seed, 1) {
-                    Ok(_) => Err(report::once_only(seed, &error)),
-                    Err(found) => Err(report::explored(path, &found)),
+                    Err(found @ ExploreError::Failed(_)) => Err(report::explored(path, &found)),
+                    other => Err(report::once_only(seed, &error, other.err().as_ref())),
                 }
             }
             Self::Many(first, count) => match explore(first, count) {
@@ -321,8 +324,7 @@ fn supervise(
 ) -> Result<(), String> {
     let (watch, (alive, ended)) = (Watch::new(), channel::<()>());
     let watched = watch.clone();
-    let name = thread::current().name().unwrap_or("test").to_owned();
-    let started = thread::Builder::new().name(name).spawn(move || {
+    let started = thread::Builder::new().name(harness_name(path).to_owned()).spawn(move || {
         // Hung up when the thread ends, however it does.
         let _alive = alive;
         body(&watched)
@@ -334,7 +336,7 @@ fn supervise(
     loop {
         let left = watch.left_of(limit);
         if left.is_zero() {
-            let bubble = watch.with(|watched| watched.bubble.clone());
+            let bubble = watch.with(|watched| watched.bubble.clone()).filter(|(handle, _)| handle.is_open());
             let dump = bubble.as_ref().map_or_else(Dump::default, |(handle, _)| Dump::of(handle.shared()));
             let mut text = report::too_late(limit, &dump);
             if let Some((_, seed)) = bubble {

@@ -53,13 +53,15 @@ pub(crate) fn replayed(seed: u64, error: &BubbleError, trace: &Trace) -> String 
     format!("seed {seed}, with the choices given\n\n{}{}", told(error), steps(trace))
 }
 
-/// A failure that did not come again.
-pub(crate) fn once_only(seed: u64, error: &BubbleError) -> String {
-    format!(
-        "seed {seed}, once and not again\n\n{}\n\nnot deterministic: run again from this seed the test passed. A static \
-         may keep what the first run has left; a clock, a thread or a file may not be the same",
-        told(error)
-    )
+/// A failure that did not come again: the seed passed, or other things happened.
+pub(crate) fn once_only(seed: u64, error: &BubbleError, then: Option<&ExploreError>) -> String {
+    let then = match then {
+        Some(found) => found.to_string(),
+        None => "not deterministic: run again from this seed the test passed. A static may keep what the first run has \
+                 left; a clock, a thread or a file may not be the same"
+            .to_owned(),
+    };
+    format!("seed {seed}, once and not again\n\n{}\n\n{then}", told(error))
 }
 
 /// A run that does not end.

@@ -1,6 +1,7 @@
 //! What threads other than the bubble's own may touch: it lies in the runtime's [`Shared`](crate::shared::Shared), which
 //! is never freed. Of a runtime that is neither a bubble nor a test it is never written.
 
+use crate::task::error::drop_payload;
 use gorust_primitives::shim::{AtomicBool, AtomicU64, AtomicUsize, Lock, Ordering};
 use std::{any::Any, panic::Location};
 
@@ -63,6 +64,9 @@ impl Side {
     /// Panics that nobody sees are kept from now on, for [`end`](Self::end) to return. The caller has spawned nothing
     /// on the runtime yet, and closes it after `end`.
     pub(crate) fn begin_telling(&self) {
+        // Nothing of an earlier life: what came late for it is nobody's any more.
+        let late = std::mem::take(&mut *self.panics.lock());
+        late.lost.into_iter().for_each(|lost| drop_payload(lost.payload));
         // Ordering: Relaxed, as in `begin`; what is spawned later knows it.
         self.lost_count.store(0, Ordering::Relaxed);
         self.tells.store(true, Ordering::Relaxed);
