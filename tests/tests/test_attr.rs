@@ -244,7 +244,7 @@ mod failing {
         Ok(())
     }
 
-    #[gorust::test(timeout = "300ms")]
+    #[gorust::test(timeout = "1s")]
     #[ignore = "fails"]
     async fn timeout() {
         go(sleep(HOUR));
@@ -304,7 +304,7 @@ mod failing {
         go(sleep(HOUR));
     }
 
-    #[gorust::test(real, timeout = "300ms")]
+    #[gorust::test(real, timeout = "1s")]
     #[ignore = "fails"]
     async fn real_timeout() {
         let (_tx, rx) = chan::<()>(0);
@@ -425,7 +425,7 @@ fn a_test_that_does_not_end_fails_all_the_same() {
     reads(
         &report,
         &[
-            "gorust: test failing::timeout failed: timeout: it still runs after 300ms",
+            "gorust: test failing::timeout failed: timeout: it still runs after 1s",
             "",
             "goroutine 1 [running]:",
             "  created at tests/tests/test_attr.rs:*",
@@ -481,9 +481,9 @@ fn real_tests_say_the_same_of_real_goroutines() {
     reads(
         &report("real_timeout"),
         &[
-            "gorust: test failing::real_timeout failed: timeout: it still runs after 300ms",
+            "gorust: test failing::real_timeout failed: timeout: it still runs after 1s",
             "",
-            "goroutine * [chan receive, *ms]:",
+            "goroutine * [chan receive, *]:",
             "  waiting at tests/tests/test_attr.rs:*",
             "  created at tests/tests/test_attr.rs:*",
         ],
