@@ -303,6 +303,7 @@ impl Worker {
     }
 
     /// A task that was woken while it ran, or yielded: to the back, behind everything that waits.
+    #[inline(always)]
     pub(crate) fn requeue(&self, task: Runnable) {
         // Subtle: not whether the place is still ours. The poll is over, or nearly: if it was lost, this is flushed.
         if self.place.get().is_none() {
@@ -346,7 +347,7 @@ impl Worker {
     }
 
     /// The next task from this worker's own queues, or its share of the injector.
-    #[inline]
+    #[inline(always)]
     fn next_task(&self) -> Option<Runnable> {
         let left = self.polls_left.get();
         if left == 0 {
