@@ -146,6 +146,11 @@ mod scenarios {
     const EXCEEDED: Option<ContextError> = Some(ContextError::DeadlineExceeded);
     const LONG: Duration = Duration::from_secs(3_600);
 
+    /// Runs a test on a clock that waits for nobody.
+    fn in_bubble(test: impl Future<Output = ()>) {
+        gorust_scheduler::bubble::bubble(1, test).unwrap();
+    }
+
     fn child_count(ctx: &Context) -> usize {
         ctx.node().unwrap().child_count()
     }
@@ -338,18 +343,20 @@ mod scenarios {
 
     #[test]
     fn a_deadline_ends_it_and_all_below() {
-        let ctx = Context::background().with_timeout(Duration::from_millis(2));
-        let (child, handle) = ctx.with_cancel();
-        handle.keep();
-        assert_eq!(child.deadline(), ctx.deadline());
-        block_on(child.done());
-        assert!(Instant::now() >= ctx.deadline().unwrap());
-        assert_eq!([ctx.err(), child.err()], [EXCEEDED; 2]);
-        let error = std::io::Error::from(child.err().unwrap());
-        assert_eq!(
-            (error.kind(), error.to_string()),
-            (std::io::ErrorKind::TimedOut, "context deadline exceeded".into())
-        );
+        in_bubble(async {
+            let ctx = Context::background().with_timeout(LONG);
+            let (child, handle) = ctx.with_cancel();
+            handle.keep();
+            assert_eq!(child.deadline(), ctx.deadline());
+            child.done().await;
+            assert_eq!(Some(Instant::now()), ctx.deadline());
+            assert_eq!([ctx.err(), child.err()], [EXCEEDED; 2]);
+            let error = std::io::Error::from(child.err().unwrap());
+            assert_eq!(
+                (error.kind(), error.to_string()),
+                (std::io::ErrorKind::TimedOut, "context deadline exceeded".into())
+            );
+        });
     }
 
     #[test]
@@ -400,11 +407,14 @@ mod scenarios {
     /// Go loses it: the parent's deadline comes first, and ends both.
     #[test]
     fn a_cause_is_kept_in_its_layer() {
-        let parent = Context::background().with_timeout(Duration::from_millis(2));
-        let child = parent.with_timeout_cause(LONG, "the child's");
-        block_on(child.done());
-        assert_eq!(parent.cause().unwrap().downcast_ref(), Some(&ContextError::DeadlineExceeded));
-        assert_eq!((child.err(), child.cause().unwrap().to_string()), (EXCEEDED, "the child's".into()));
+        in_bubble(async {
+            let parent = Context::background().with_timeout(LONG);
+            let child = parent.with_timeout_cause(2 * LONG, "the child's");
+            child.done().await;
+            assert_eq!(Some(Instant::now()), parent.deadline());
+            assert_eq!(parent.cause().unwrap().downcast_ref(), Some(&ContextError::DeadlineExceeded));
+            assert_eq!((child.err(), child.cause().unwrap().to_string()), (EXCEEDED, "the child's".into()));
+        });
     }
 
     struct Name;
@@ -501,11 +511,12 @@ mod scenarios {
 
     #[test]
     fn after_func_keeps_the_context_alive_until_its_deadline() {
-        let (tx, rx) = crate::chan(1);
-        Context::background()
-            .with_timeout(Duration::from_millis(2))
-            .after_func(move || tx.try_send(()).unwrap());
-        assert_eq!(block_on(rx.recv()), Some(()));
+        in_bubble(async {
+            let (tx, rx) = crate::chan(1);
+            let start = Instant::now();
+            Context::background().with_timeout(LONG).after_func(move || tx.try_send(()).unwrap());
+            assert_eq!((rx.recv().await, start.elapsed()), (Some(()), LONG));
+        });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
 };
 use futures_core::FusedFuture;
 use futures_sink::Sink;
-use gorust_reactor::time::Duration;
+use gorust_reactor::{clock::Instant, time::Duration};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -160,8 +160,11 @@ fn a_send_with_a_limit_gives_the_value_back() {
 
 #[test]
 fn a_send_that_runs_out_of_time_leaves_the_queue() {
-    let (tx, rx) = chan(0);
-    let late = gorust_scheduler::block_on(tx.send_timeout(1, Duration::from_millis(2)));
-    assert_eq!(late, Err(SendTimeoutError::Timeout(1)));
-    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    let run = gorust_scheduler::bubble::bubble(1, async {
+        let (tx, rx) = chan(0);
+        let (start, limit) = (Instant::now(), Duration::from_secs(3_600));
+        assert_eq!(tx.send_timeout(1, limit).await, Err(SendTimeoutError::Timeout(1)));
+        assert_eq!((rx.try_recv(), start.elapsed()), (Err(TryRecvError::Empty), limit));
+    });
+    run.unwrap();
 }
