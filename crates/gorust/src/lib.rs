@@ -157,6 +157,8 @@ pub mod time {
 
 /// Tests that own time and chance: bubbles, what can be asked inside one, and the explorer of schedules.
 ///
+/// [`#[gorust::test]`](macro@crate::test) makes a test that runs in a bubble; `docs/testing.md` shows how to use all this.
+///
 /// # Examples
 ///
 /// ```
