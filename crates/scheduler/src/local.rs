@@ -36,6 +36,7 @@ use crate::{
         details::Details,
         raw::{Home as TaskHome, Runnable, TaskRef, allocate},
     },
+    worker,
 };
 use gorust_primitives::shim::Lock;
 use std::{
@@ -367,6 +368,8 @@ impl<F: Future> Future for RunUntil<F> {
         for _ in 0..TURNS {
             match home.inbox.pop() {
                 Some(task) => {
+                    // Perhaps inside a goroutine's poll, by way of a `block_on`: the monitor takes it for no other.
+                    worker::count_poll();
                     if let Some(again) = task.run() {
                         home.inbox.push(again);
                     }

@@ -70,8 +70,9 @@ impl Watched {
                 return None;
             }
             // SAFETY: while a thread says that it runs a goroutine the record lives (`Runnable::run` takes it back
-            // before it gives up its reference), and in one poll it is one goroutine's, since cancelling another
-            // counts as a poll: so it was copied alive. Its fields are plain data and a reference to a static.
+            // before it gives up its reference), and in one poll it is one goroutine's, since polling or cancelling
+            // another in between counts as a poll: so it was copied alive. Its fields are plain data and a reference
+            // to a static.
             let record = unsafe { copy.assume_init_ref() };
             Some((record.id(), record.spawned_at()))
         }
