@@ -99,6 +99,17 @@ where
     schedule::spawn(future, Location::caller())
 }
 
+/// [`go`] on behalf of code elsewhere: `spawned_at` is what a dump names. For what starts goroutines later than it is
+/// asked to.
+#[doc(hidden)]
+pub fn go_at<F>(future: F, spawned_at: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    schedule::spawn(future, spawned_at)
+}
+
 /// [`go`] under the name Rust programmers look for.
 ///
 /// # Examples

@@ -16,6 +16,7 @@ use std::{
     fmt,
     future::Future,
     mem,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{self, Poll, ready},
@@ -129,6 +130,8 @@ struct Queued<E> {
     future: Pin<Box<dyn Future<Output = Result<(), E>> + Send>>,
     token: Token,
     started: OneSender<()>,
+    /// Where it was given to the group.
+    at: &'static Location<'static>,
 }
 
 impl<E: Send + 'static> Group<E> {
@@ -391,12 +394,13 @@ impl<E: Send + 'static> Shared<E> {
         self: &Arc<Self>,
         future: Pin<Box<dyn Future<Output = Result<(), E>> + Send>>,
     ) -> OneReceiver<()> {
+        let at = Location::caller();
         let (started, is_started) = oneshot();
         let token = self.running.token();
         let mut state = self.state.lock();
         let number = state.count;
         state.count += 1;
-        state.queue.push_back(Queued { number, future, token, started });
+        state.queue.push_back(Queued { number, future, token, started, at });
         drop(state);
         // A place may have become free since.
         self.start_queued();
@@ -450,7 +454,7 @@ impl<E: Send + 'static> Shared<E> {
             drop(state);
             let _ = queued.started.send(());
             let member = self.member(queued.number, place, queued.token, queued.future);
-            self.settle(queued.number, place, gorust_scheduler::go(member));
+            self.settle(queued.number, place, gorust_scheduler::go_at(member, queued.at));
         }
     }
 

@@ -257,7 +257,7 @@ where
     F: Future<Output = V> + Send + 'static,
 {
     /// Joins the call in flight, or starts one.
-    fn join(calls: &Arc<Calls<K, V>>, key: K, future: F) -> Arc<Call<V>> {
+    fn join(calls: &Arc<Calls<K, V>>, key: K, future: F, at: &'static Location<'static>) -> Arc<Call<V>> {
         let own_key = key.clone();
         let mut map = calls.lock();
         if let Some(call) = map.get(&key)
@@ -273,7 +273,7 @@ where
         drop(map);
         drop(abandoned);
         let exit = Exit { calls: Arc::clone(calls), key: Some(key), call: Arc::clone(&call) };
-        let handle = gorust_scheduler::go(Leader { future: Some(future), exit });
+        let handle = gorust_scheduler::go_at(Leader { future: Some(future), exit }, at);
         call.state.lock().abort = Some(handle.abort_handle());
         call
     }
@@ -291,7 +291,7 @@ where
         ready!(current::poll_proceed(cx));
         let this = self.project();
         if let Some((key, future)) = this.start.take() {
-            *this.call = Some(Self::join(this.calls, key, future));
+            *this.call = Some(Self::join(this.calls, key, future, this.at));
         }
         let call = this.call.as_ref().expect("a run was polled after it had completed");
         let waiter = this.waiter.as_ref();

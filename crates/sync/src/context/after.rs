@@ -7,6 +7,7 @@ use gorust_primitives::{
 };
 use std::{
     fmt,
+    panic::Location,
     pin::Pin,
     sync::Arc,
     task::{Wake, Waker},
@@ -20,6 +21,8 @@ pub(super) struct After {
     node: Option<Arc<Node>>,
     /// Taken by who calls it, or by who stops it.
     function: Lock<Option<Function>>,
+    /// Where it was registered.
+    at: &'static Location<'static>,
     waiter: Waiter,
 }
 
@@ -29,10 +32,15 @@ unsafe impl Sync for After {}
 
 impl After {
     /// Lets `function` wait until `node` is done, or calls it at once.
-    pub(super) fn register(node: Option<&Arc<Node>>, function: Function) -> Arc<Self> {
+    pub(super) fn register(
+        node: Option<&Arc<Node>>,
+        function: Function,
+        at: &'static Location<'static>,
+    ) -> Arc<Self> {
         let after = Arc::new(Self {
             node: node.cloned(),
             function: Lock::new(Some(function)),
+            at,
             waiter: Waiter::new(()),
         });
         if let Some(node) = node {
@@ -58,7 +66,7 @@ impl After {
 
     fn call(&self) {
         if let Some(function) = self.take() {
-            gorust_scheduler::go(async move { function() });
+            gorust_scheduler::go_at(async move { function() }, self.at);
         }
     }
 

@@ -297,8 +297,9 @@ impl Context {
     /// assert_eq!(rx.recv().await, Some("cleaned up"));
     /// # });
     /// ```
+    #[track_caller]
     pub fn after_func<F: FnOnce() + Send + 'static>(&self, function: F) -> Stop {
-        Stop::new(After::register(self.node(), Box::new(function)))
+        Stop::new(After::register(self.node(), Box::new(function), Location::caller()))
     }
 
     /// Waits until the context is done. [`err`](Self::err) then says why.

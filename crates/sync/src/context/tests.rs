@@ -68,7 +68,11 @@ mod model {
         let (ctx, handle) = Context::background().with_cancel();
         let held = Arc::new(());
         let holds = Arc::clone(&held);
-        let after = Fragile::new(After::register(ctx.node(), Box::new(move || drop(holds))));
+        let after = Fragile::new(After::register(
+            ctx.node(),
+            Box::new(move || drop(holds)),
+            std::panic::Location::caller(),
+        ));
         let caller = {
             let after = Fragile::new(Arc::clone(&after));
             // What the node would do; a goroutine has no place in a model.
@@ -336,8 +340,10 @@ mod scenarios {
     #[test]
     fn a_wide_tree_is_canceled_in_batches() {
         let (top, handle) = Context::background().with_cancel();
-        let children: Vec<_> = (0..2_000).map(|_| top.with_cancel()).collect();
+        let children: Vec<_> = (0..100_000).map(|_| top.with_cancel()).collect();
+        assert_eq!(child_count(&top), 100_000);
         handle.cancel();
+        assert_eq!(child_count(&top), 0, "nothing is left in the parent");
         assert!(children.iter().all(|(child, _)| child.err() == CANCELED));
     }
 
