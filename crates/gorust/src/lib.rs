@@ -248,3 +248,7 @@ struct Testing;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/sync.md")]
 struct GuideToSync;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/channels.md")]
+struct Channels;

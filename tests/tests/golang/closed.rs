@@ -82,7 +82,7 @@ fn one_of_many_closers_closes() {
 /// `for v := range ch`, in three ways.
 #[test]
 fn ranging_ends_with_the_channel() {
-    everywhere(|| async {
+    crate::on_workers(|| async {
         for capacity in [0, 1, 7] {
             let (tx, rx) = chan(capacity);
             let sender = tx.clone();
