@@ -131,6 +131,7 @@ fn unescape(text: &str) -> String {
 #[cfg(all(test, not(any(gorust_loom, gorust_shuttle))))]
 mod tests {
     use super::*;
+    // Std's: a number for a name.
     use std::sync::atomic::{AtomicU32, Ordering};
 
     /// A file system with those files, deleted when it is dropped.
@@ -138,7 +139,6 @@ mod tests {
 
     impl Root {
         fn new(files: &[(&str, &str)]) -> Self {
-            // Std's: a number for a name.
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let root = std::env::temp_dir().join(format!("gorust-cgroup-{}-{number}", std::process::id()));
