@@ -1,8 +1,11 @@
 //! [`Dump`]: the goroutines of a runtime at one moment, to look at or to print.
 
-use crate::{shared::Shared, task::raw::TaskRef};
+use crate::{
+    shared::Shared,
+    task::{error::Title, raw::TaskRef},
+};
 use gorust_primitives::current::{COARSE_NS, Reason};
-use std::{fmt, iter, panic::Location, time::Duration};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 /// The goroutines of a runtime as they were at one moment, by their numbers.
 ///
@@ -35,7 +38,7 @@ impl Dump {
     pub(crate) fn of(shared: &Shared) -> Self {
         let now = shared.reactor().now_ns() / COARSE_NS;
         let mut goroutines = Vec::new();
-        for shard in iter::once(&shared.outside.shard).chain(shared.seats().map(|seat| &seat.shard)) {
+        for shard in shared.shards() {
             shard.walk(|task| {
                 let since = u64::from(task.header().record.wait().since);
                 let waited = Duration::from_nanos(now.saturating_sub(since) * COARSE_NS);
@@ -96,6 +99,8 @@ pub enum Status {
 pub struct Goroutine {
     /// Its number; in a bubble they begin with 1, the bubble's own future.
     pub id: u64,
+    /// Its name, if it was given one.
+    pub name: Option<Arc<str>>,
     /// The number of the goroutine that spawned it; 0 if none did.
     pub parent: u64,
     /// Where it was spawned.
@@ -118,6 +123,7 @@ impl Goroutine {
         let (record, wait, status) = (&header.record, header.record.wait(), header.state.status());
         Self {
             id: record.id(),
+            name: task.details().and_then(|details| details.name.clone()),
             parent: record.parent(),
             spawned_at: record.spawned_at(),
             status,
@@ -146,7 +152,7 @@ impl Goroutine {
 impl fmt::Display for Goroutine {
     /// The lines of one goroutine, without a newline at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "goroutine {} [", self.id)?;
+        write!(f, "{} [", Title(self.id, self.name.as_deref()))?;
         match self.status {
             Status::Running => f.write_str("running]:")?,
             Status::Runnable => f.write_str("runnable]:")?,

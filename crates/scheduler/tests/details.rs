@@ -1,7 +1,11 @@
 //! What only some goroutines have: names, labels, policies, variables of their own.
 
 use gorust_scheduler::{
-    PanicPolicy, block_on, checkpoint, go, local, runtime::Builder, task, task_local, yield_now,
+    PanicPolicy, block_on,
+    bubble::{BubbleError, bubble},
+    checkpoint, go, local,
+    runtime::Builder,
+    task, task_local, yield_now,
 };
 use std::{
     cell::Cell,
@@ -117,6 +121,35 @@ fn a_hook_that_panics_changes_nothing() {
     let error = runtime.block_on(handle).unwrap_err();
     assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "first");
     assert_eq!(runtime.block_on(runtime.spawn(async { 1 })).unwrap(), 1);
+}
+
+#[test]
+fn a_dump_names_it() {
+    let stuck = bubble(1, async {
+        drop(task::Builder::new().name("stuck").spawn(pending::<()>()));
+    });
+    let Err(BubbleError::Leak(dump)) = stuck else { panic!("nobody saw it") };
+    assert_eq!(dump.goroutines()[0].name.as_deref(), Some("stuck"));
+    assert!(dump.to_string().starts_with("goroutine 2 \"stuck\" [waiting"), "{dump}");
+}
+
+#[test]
+fn a_bubble_is_a_home_too() {
+    let sum = bubble(1, async {
+        block_on(local::run_until(async {
+            let one = Rc::new(1);
+            let two = go(async { 2 });
+            local::spawn(async move { *one + two.await.unwrap() }).await.unwrap()
+        }))
+    });
+    assert_eq!(sum.unwrap(), 3);
+    let panics = bubble(1, async {
+        block_on(local::run_until(async {
+            drop(local::spawn(async { assert!(std::hint::black_box(false), "no luck") }));
+            yield_now().await;
+        }))
+    });
+    assert!(matches!(panics, Err(BubbleError::Panic(_))), "{panics:?}");
 }
 
 /// Panics when it is dropped.
