@@ -224,6 +224,8 @@ fn a_context_takes_one_allocation_and_one_to_wake_those_who_wait() {
                 for _ in 0..TIMES {
                     let (child, cancel) = parent.with_cancel();
                     let waits = waiting.then(|| go(async move { child.done().await }));
+                    // Twice, since who has run often in a row is put behind.
+                    yield_now().await;
                     yield_now().await;
                     cancel.cancel();
                     if let Some(waits) = waits {

@@ -72,7 +72,7 @@ fn locks() {
 #[test]
 fn errors() {
     sizes! {
-        40 gorust::JoinError;
+        16 gorust::JoinError;
         8 chan::SendError<u64>;
         16 chan::TrySendError<u64>;
         1 chan::TryRecvError;
