@@ -9,8 +9,8 @@ use super::{
 };
 use gorust_primitives::{
     brief_lock::{BriefGuard, BriefLock},
-    select_case::{Case, Refused},
-    shim::{AtomicU8, AtomicU32, Ordering, UnsafeCell, mutant},
+    select_case::{Case, Glance, Refused},
+    shim::{AtomicU32, AtomicU64, Ordering, UnsafeCell, mutant},
     wait_list::{self, Choice, State, WaitList, Waiter, Wakers, wake_in_batches},
 };
 use std::{cell::Cell, mem::ManuallyDrop, pin::Pin, task::Waker};
@@ -18,7 +18,7 @@ use std::{cell::Cell, mem::ManuallyDrop, pin::Pin, task::Waker};
 /// A channel: what both kinds of handles point to.
 pub(super) struct Chan<T> {
     /// What an operation would find: [`Outlook`], written by whoever holds the lock, read by anybody.
-    outlook: AtomicU8,
+    outlook: AtomicU64,
     /// Handles that send. The step to zero closes the channel.
     pub(super) senders: AtomicU32,
     /// Handles that receive. The step to zero closes the channel and drops what is in it.
@@ -55,7 +55,7 @@ pub(super) struct Core<T> {
 /// What a waiting sender or receiver keeps in its place in the queue.
 pub(super) struct Parked<T> {
     /// Which case of which select it stands for.
-    case: Case,
+    pub(super) case: Cell<Case>,
     /// The value to be sent, or the one that was granted.
     value: UnsafeCell<Option<T>>,
     /// The order of the grant, once there is one. (Receivers.)
@@ -64,7 +64,7 @@ pub(super) struct Parked<T> {
 
 impl<T> Parked<T> {
     pub(super) fn new(value: Option<T>) -> Self {
-        Self { case: Case::ALONE, value: UnsafeCell::new(value), order: Cell::new(0) }
+        Self { case: Cell::new(Case::ALONE), value: UnsafeCell::new(value), order: Cell::new(0) }
     }
 
     /// Calls `f` with the value.
@@ -98,15 +98,29 @@ pub(super) enum Sent {
 ///
 /// Read without the lock they are only as good as that. But an operation that finds the channel in this state
 /// may say it took place at that moment; so `try_recv` on an empty channel takes no lock.
+///
+/// Above the facts stands the number of times somebody let go of the lock: who reads the same word twice knows that
+/// nothing has happened in between, which is how a select finds several channels not ready at one moment.
 #[derive(Clone, Copy)]
-pub(super) struct Outlook(u8);
+pub(super) struct Outlook(u64);
 
 impl Outlook {
-    const RECEIVABLE: u8 = 1;
-    const SENDABLE: u8 = 2;
+    pub(super) const RECEIVABLE: u8 = 1;
+    pub(super) const SENDABLE: u8 = 2;
     const CLOSED: u8 = 4;
     /// In a closed channel nothing waits.
     const OF_CLOSED: u8 = Self::CLOSED | Self::RECEIVABLE | Self::SENDABLE;
+
+    /// The word after this one.
+    #[inline]
+    fn next(self, facts: u8) -> u64 {
+        (self.0 | u64::from(Self::OF_CLOSED)).wrapping_add(1) | u64::from(facts)
+    }
+
+    #[inline]
+    fn is_any(self, facts: u8) -> bool {
+        self.0 & u64::from(facts) != 0
+    }
 
     fn receivable(is_receivable: bool) -> u8 {
         if is_receivable { Self::RECEIVABLE } else { 0 }
@@ -118,16 +132,16 @@ impl Outlook {
 
     /// A receive need not wait: there is something to receive, or nothing will come.
     pub(super) fn is_receivable(self) -> bool {
-        self.0 & Self::RECEIVABLE != 0
+        self.is_any(Self::RECEIVABLE)
     }
 
     /// A send need not wait: somebody waits for it, there is room, or it will fail.
     pub(super) fn is_sendable(self) -> bool {
-        self.0 & Self::SENDABLE != 0
+        self.is_any(Self::SENDABLE)
     }
 
     pub(super) fn is_closed(self) -> bool {
-        self.0 & Self::CLOSED != 0
+        self.is_any(Self::CLOSED)
     }
 }
 
@@ -149,7 +163,7 @@ impl<T> Chan<T> {
 
     fn with(capacity: usize, chain: Option<Box<Chain<T>>>, senders: u32, outlook: u8) -> Self {
         Self {
-            outlook: AtomicU8::new(outlook),
+            outlook: AtomicU64::new(u64::from(outlook)),
             senders: AtomicU32::new(senders),
             receivers: AtomicU32::new(1),
             core: BriefLock::new(Core {
@@ -175,6 +189,42 @@ impl<T> Chan<T> {
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, T> {
         Locked { core: ManuallyDrop::new(self.core.lock()), chan: self, outlook: Locked::<T>::UNKNOWN }
+    }
+
+    /// Looks whether one of `facts` holds.
+    #[inline]
+    pub(super) fn glance(&self, facts: u8) -> Glance {
+        let outlook = self.outlook();
+        Glance { is_ready: outlook.is_any(facts), version: outlook.0 }
+    }
+
+    /// Takes the lock and leaves it taken, until [`let_go`](Self::let_go).
+    pub(super) fn hold(&self) {
+        BriefLock::leave(self.core.lock());
+    }
+
+    /// Does a step under the lock that was taken, and leaves it taken.
+    ///
+    /// # Safety
+    ///
+    /// This thread has taken it by [`hold`](Self::hold).
+    pub(super) unsafe fn held<R>(&self, step: impl FnOnce(&mut Core<T>) -> R) -> R {
+        // SAFETY: our caller's promise.
+        let mut core = unsafe { self.core.resume() };
+        let result = step(&mut core);
+        BriefLock::leave(core);
+        result
+    }
+
+    /// Lets go of the lock that was taken.
+    ///
+    /// # Safety
+    ///
+    /// As for [`held`](Self::held).
+    pub(super) unsafe fn let_go(&self) {
+        // SAFETY: our caller's promise.
+        let core = ManuallyDrop::new(unsafe { self.core.resume() });
+        drop(Locked { core, chan: self, outlook: Locked::<T>::UNKNOWN });
     }
 
     /// The lock for a step that changes nothing of what there is to find.
@@ -268,7 +318,8 @@ impl<T> Locked<'_, T> {
 
     fn set_closed(&mut self) {
         // Ordering: Release, against the Acquire in `Chan::outlook`.
-        self.chan.outlook.store(Outlook::OF_CLOSED, Ordering::Release);
+        let outlook = self.chan.outlook().next(Outlook::OF_CLOSED);
+        self.chan.outlook.store(outlook, Ordering::Release);
     }
 
     /// Sends the value if that can be done now; only then it is taken.
@@ -456,7 +507,9 @@ impl<T> Locked<'_, T> {
     ///
     /// Nothing is done with the lock after.
     #[inline]
-    unsafe fn let_go(&mut self, outlook: u8) {
+    unsafe fn let_go(&mut self, facts: u8) {
+        // Ordering: Relaxed, it is written under the lock we hold.
+        let outlook = Outlook(self.chan.outlook.load(Ordering::Relaxed)).next(facts);
         // Ordering: Release, against the Acquire in `Chan::outlook`.
         self.chan.outlook.store(outlook, Ordering::Release);
         // SAFETY: our caller's promise.
@@ -500,10 +553,23 @@ impl<T> Core<T> {
         !self.values.is_empty() || !self.senders.is_empty() || !self.returned.is_empty() || !is_chain_empty
     }
 
+    /// Whether there is something to receive for certain: senders that cannot be won do not count.
+    pub(super) fn has_something(&self) -> bool {
+        let is_chain_empty = self.chain.as_ref().is_none_or(|chain| chain.is_empty());
+        let is_open = |sender: &Parked<T>| sender.case.get().is_open();
+        !self.values.is_empty() || !is_chain_empty || !self.returned.is_empty() || self.senders.any(is_open)
+    }
+
+    /// Whether there is room, or somebody to send to, for certain.
+    pub(super) fn has_room(&self) -> bool {
+        let is_open = |receiver: &Parked<T>| receiver.case.get().is_open();
+        self.chain.is_some() || !self.values.is_full() || self.receivers.any(is_open)
+    }
+
     /// Grants `value` to the first waiting receiver that can still be won.
     #[inline]
     fn grant(&mut self, value: &mut Option<T>, order: u64) -> Option<Waker> {
-        self.receivers.take_first(|receiver| match receiver.case.win() {
+        self.receivers.take_first(|receiver| match receiver.case.get().win() {
             Ok(()) => {
                 receiver.order.set(order);
                 // SAFETY: the receiver is queued, and under the lock we hold.
@@ -519,7 +585,7 @@ impl<T> Core<T> {
     #[inline]
     fn take_from_sender(&mut self) -> Option<(T, Waker)> {
         let mut taken = None;
-        let waker = self.senders.take_first(|sender| match sender.case.win() {
+        let waker = self.senders.take_first(|sender| match sender.case.get().win() {
             Ok(()) => {
                 // SAFETY: the sender is queued, and under the lock we hold.
                 taken = unsafe { sender.with_value(Option::take) };
@@ -533,7 +599,7 @@ impl<T> Core<T> {
 
     /// Takes out of the queues of a closed channel as many as there is room for.
     fn release(&mut self, wakers: &mut Wakers) {
-        let close = |waiter: &Parked<T>| match waiter.case.win() {
+        let close = |waiter: &Parked<T>| match waiter.case.get().win() {
             Ok(()) => Choice::Close,
             Err(Refused::Taken) => Choice::Discard,
             Err(Refused::Polling) => Choice::Skip,

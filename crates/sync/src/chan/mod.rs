@@ -19,6 +19,7 @@
 //! | `var ch chan T`, a nil channel | `None` as `Option<&Receiver<T>>` or `Option<&Sender<T>>`: [`OptionReceiver`], [`OptionSender`] |
 //! | a channel nobody receives from | the last receiver is dropped: senders get an error |
 
+mod case;
 mod chain;
 mod core;
 mod error;

@@ -162,10 +162,13 @@ pin_project! {
 }
 
 impl<F> OrNever<F> {
-    /// Returns the operation, if it is one: what a select looks at.
-    #[doc(hidden)]
-    pub fn as_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
+    /// The operation, if it is one: what a select looks at.
+    pub(super) fn as_pin_mut(self: Pin<&mut Self>) -> Option<Pin<&mut F>> {
         self.project().future.as_pin_mut()
+    }
+
+    pub(super) fn inner(&self) -> Option<&F> {
+        self.future.as_ref()
     }
 }
 

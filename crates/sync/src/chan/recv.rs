@@ -20,12 +20,12 @@ pin_project! {
     /// The future of [`Receiver::recv`](super::Receiver::recv).
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Recv<'a, T> {
-        chan: &'a Chan<T>,
+        pub(super) chan: &'a Chan<T>,
         at: &'static Location<'static>,
-        is_done: bool,
+        pub(super) is_done: bool,
         // A sender puts the value in here, and takes the waiter out of the queue.
         #[pin]
-        waiter: Waiter<Parked<T>>,
+        pub(super) waiter: Waiter<Parked<T>>,
     }
 
     impl<T> PinnedDrop for Recv<'_, T> {

@@ -21,11 +21,11 @@ use std::{
 pin_project! {
     /// The steps that both kinds of sending share. The value lies in the waiter, where a receiver finds it.
     pub(super) struct Sending<'a, T> {
-        chan: &'a Chan<T>,
+        pub(super) chan: &'a Chan<T>,
         at: &'static Location<'static>,
-        is_done: bool,
+        pub(super) is_done: bool,
         #[pin]
-        waiter: Waiter<Parked<T>>,
+        pub(super) waiter: Waiter<Parked<T>>,
     }
 
     impl<T> PinnedDrop for Sending<'_, T> {
@@ -161,7 +161,7 @@ pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct Send<'a, T> {
         #[pin]
-        sending: Sending<'a, T>,
+        pub(super) sending: Sending<'a, T>,
     }
 }
 
@@ -206,9 +206,9 @@ pin_project! {
         // Subtle: while the sender waits, the value lies in the waiter and not here. A queue that led to the
         // caller's own variable would outlive it when this future is forgotten; the waiter's memory is then
         // kept, by its pin.
-        slot: &'a mut Option<T>,
+        pub(super) slot: &'a mut Option<T>,
         #[pin]
-        sending: Sending<'a, T>,
+        pub(super) sending: Sending<'a, T>,
     }
 
     impl<T> PinnedDrop for SendFrom<'_, T> {

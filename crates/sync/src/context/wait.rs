@@ -3,6 +3,7 @@
 use super::{Context, ContextError, tree::Node};
 use gorust_primitives::{
     current::{self, Reason},
+    select_case::{Glance, Leaf, Native},
     wait_list::{State, Waiter},
 };
 use pin_project_lite::pin_project;
@@ -89,6 +90,30 @@ impl Future for Done<'_> {
         }
         Poll::Ready(())
     }
+}
+
+// SAFETY: an event: a context that is done stays so.
+unsafe impl Leaf for Done<'_> {
+    #[inline]
+    fn glance(&self) -> Glance {
+        Glance { is_ready: self.node.is_some_and(|node| node.error().is_some()), version: 0 }
+    }
+
+    fn arm(self: Pin<&mut Self>, cx: &mut task::Context<'_>) {
+        let this = self.project();
+        if let Some(node) = this.node {
+            // SAFETY: the waiter waits for this node alone, and leaves it before it is dropped.
+            unsafe { wait(node, this.waiter.as_ref(), cx) };
+        }
+    }
+}
+
+impl Native for Done<'_> {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        true
+    }
+
+    fn output(self: Pin<&mut Self>) {}
 }
 
 impl fmt::Debug for Done<'_> {

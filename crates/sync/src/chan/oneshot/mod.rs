@@ -8,6 +8,7 @@ use super::error::{Closed, SendError, TryRecvError};
 use futures_core::future::FusedFuture;
 use gorust_primitives::{
     current::{self, Reason},
+    select_case::{Glance, Leaf, Native},
     wait_list,
 };
 use gorust_scheduler::block_on;
@@ -281,6 +282,33 @@ impl<T> Future for OneReceiver<T> {
             return Poll::Pending;
         }
         Poll::Ready(self.try_recv().map_err(|_| Closed))
+    }
+}
+
+// SAFETY: an event: what was sent, or will not be, stays so until this receiver takes it.
+unsafe impl<T> Leaf for OneReceiver<T> {
+    #[inline]
+    fn glance(&self) -> Glance {
+        let is_ready = self.end.as_ref().is_some_and(|end| !matches!(end.look(), Found::Nothing));
+        Glance { is_ready, version: 0 }
+    }
+
+    fn arm(self: Pin<&mut Self>, cx: &mut Context<'_>) {
+        if let Some(end) = &self.end {
+            // That it is there meanwhile is seen at the next glance.
+            let _ = end.poll_sender_done(cx.waker());
+        }
+    }
+}
+
+impl<T> Native for OneReceiver<T> {
+    fn prepare(self: Pin<&mut Self>) -> bool {
+        assert!(self.end.is_some(), "a oneshot was polled after it had completed");
+        true
+    }
+
+    fn output(mut self: Pin<&mut Self>) -> Result<T, Closed> {
+        self.try_recv().map_err(|_| Closed)
     }
 }
 
