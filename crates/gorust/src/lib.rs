@@ -227,14 +227,24 @@ pub mod io {
     };
 }
 
+/// Waits for several things and takes one.
+#[macro_export]
+macro_rules! select {
+    ($($cases:tt)*) => {
+        $crate::__private::select! { { $crate::__private::select_parts } $($cases)* }
+    };
+}
+
 /// What the macros' code calls. No part of the contract.
 #[doc(hidden)]
 pub mod __private {
+    pub use gorust_macros::select;
     pub use gorust_scheduler::{
         PanicPolicy,
         main::{MainOptions, run as run_main, run_local as run_main_local},
         test::{Returned, TestOptions, Verdict, run as run_test, run_real as run_test_real},
     };
+    pub use gorust_sync::select::parts as select_parts;
 }
 
 #[cfg(doctest)]

@@ -2,13 +2,14 @@
 //! is `gorust::__private`.
 //!
 //! `main_attr.rs` is `#[gorust::main]`, `test_attr.rs` `#[gorust::test]`; `attribute.rs` is what they share, and
-//! `duration.rs` reads `"1m30s"` as Go does.
+//! `duration.rs` reads `"1m30s"` as Go does. `select.rs` is what `gorust::select!` writes.
 
 #![forbid(unsafe_code)]
 
 mod attribute;
 mod duration;
 mod main_attr;
+mod select;
 mod test_attr;
 
 use proc_macro::TokenStream;
@@ -111,4 +112,11 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     test_attr::expand(args.into(), item.into()).into()
+}
+
+/// What `gorust::select!` hands its cases to, behind the path of what it calls.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
 }

@@ -48,6 +48,7 @@ pub mod notify;
 pub mod once;
 pub mod pool;
 pub mod rw_lock;
+pub mod select;
 pub mod semaphore;
 pub mod singleflight;
 pub mod task_set;

@@ -1,0 +1,300 @@
+//! The cases of one `select!`, each of its own type: told apart, lent to the machine for each poll, and asked for
+//! their output at the end.
+
+use super::machine::{Body, Foreign, Machine, Slot, try_now};
+use gorust_primitives::select_case::Native;
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// What may stand behind the `=` of a case.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a future, and so no case of a `select!`",
+    label = "this is to be a future, as `rx.recv()` or `ctx.done()` are"
+)]
+pub trait Operand: Sized {
+    /// The future it becomes.
+    type Future: Future;
+
+    /// Becomes that future.
+    fn operand(self) -> Self::Future;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: IntoFuture> Operand for F {
+    type Future = F::IntoFuture;
+
+    #[inline]
+    fn operand(self) -> F::IntoFuture {
+        self.into_future()
+    }
+}
+
+/// Makes a future of the operand of a case.
+#[inline]
+pub fn operand<F: Operand>(operand: F) -> F::Future {
+    operand.operand()
+}
+
+/// Tells a future that select knows from any other by its type: `(&Probe::of(&future)).kind()` finds [`NativeKind`]
+/// if that holds, and one step of referencing later [`ForeignKind`], which always does.
+#[derive(Debug)]
+pub struct Probe<F>(PhantomData<fn() -> F>);
+
+impl<F> Probe<F> {
+    /// A probe of the future's type.
+    #[inline]
+    pub fn of(_: &Pin<&mut F>) -> Self {
+        Self(PhantomData)
+    }
+
+    /// A probe of the type of a future that may not be there.
+    #[inline]
+    pub fn of_option(_: &Pin<&mut Option<F>>) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// A future that select knows.
+#[derive(Debug)]
+pub struct IsNative;
+
+/// Any other.
+#[derive(Debug)]
+pub struct IsForeign;
+
+/// See [`Probe`].
+pub trait NativeKind {
+    /// Tells.
+    #[inline]
+    fn kind(&self) -> IsNative {
+        IsNative
+    }
+}
+
+/// See [`Probe`].
+pub trait ForeignKind {
+    /// Tells.
+    #[inline]
+    fn kind(&self) -> IsForeign {
+        IsForeign
+    }
+}
+
+impl<F: Native> NativeKind for Probe<F> {}
+impl<F> ForeignKind for &Probe<F> {}
+
+impl IsNative {
+    /// Makes a case of the future; without one, a case that is off.
+    #[inline]
+    pub fn case<F: Native>(self, future: Option<Pin<&mut F>>) -> NativeCase<'_, F> {
+        match future {
+            Some(mut future) => {
+                let is_on = future.as_mut().prepare();
+                NativeCase { future: Some(future), is_on }
+            }
+            None => NativeCase { future: None, is_on: false },
+        }
+    }
+}
+
+impl IsForeign {
+    /// Makes a case of the future; without one, a case that is off.
+    #[inline]
+    pub fn case<F: Future>(self, future: Option<Pin<&mut F>>) -> ForeignCase<'_, F> {
+        ForeignCase { is_on: future.is_some(), future, output: None }
+    }
+}
+
+/// A case whose future takes part in the snapshot.
+#[allow(missing_debug_implementations, reason = "it is seen by what `select!` writes alone")]
+pub struct NativeCase<'c, F> {
+    future: Option<Pin<&'c mut F>>,
+    is_on: bool,
+}
+
+/// A case whose future is polled beside the snapshot.
+#[allow(missing_debug_implementations, reason = "as above")]
+pub struct ForeignCase<'c, F: Future> {
+    future: Option<Pin<&'c mut F>>,
+    output: Option<F::Output>,
+    is_on: bool,
+}
+
+/// One case.
+///
+/// # Safety
+///
+/// `slot` lends the same future every time, or none once the case is off; and it is not turned off while a machine
+/// has it.
+pub unsafe trait SelectCase {
+    /// What its future gives.
+    type Output;
+
+    /// Lends it to the machine.
+    fn slot(&mut self) -> Slot<'_>;
+
+    /// Whether it may be chosen at all.
+    fn is_on(&self) -> bool;
+
+    /// Takes it out of the game.
+    fn turn_off(&mut self);
+
+    /// The output of the case that was chosen.
+    fn output(&mut self) -> Self::Output;
+}
+
+// SAFETY: the future is the one the case was made of.
+unsafe impl<F: Native> SelectCase for NativeCase<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn slot(&mut self) -> Slot<'_> {
+        match &mut self.future {
+            Some(future) if self.is_on => Slot::new(Body::Native(future.as_mut())),
+            _ => Slot::OFF,
+        }
+    }
+
+    #[inline]
+    fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    #[inline]
+    fn turn_off(&mut self) {
+        self.is_on = false;
+    }
+
+    #[inline]
+    fn output(&mut self) -> F::Output {
+        self.future.as_mut().expect("a case without a future was not chosen").as_mut().output()
+    }
+}
+
+impl<F: Future> Foreign for ForeignCase<'_, F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(future) = &mut self.future
+            && let Poll::Ready(output) = future.as_mut().poll(cx)
+        {
+            self.output = Some(output);
+        }
+        self.output.is_some()
+    }
+}
+
+// SAFETY: as above.
+unsafe impl<F: Future> SelectCase for ForeignCase<'_, F> {
+    type Output = F::Output;
+
+    fn slot(&mut self) -> Slot<'_> {
+        if self.is_on { Slot::new(Body::Foreign(self)) } else { Slot::OFF }
+    }
+
+    fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    fn turn_off(&mut self) {
+        self.is_on = false;
+    }
+
+    fn output(&mut self) -> F::Output {
+        self.output.take().expect("a case that was not ready was not chosen")
+    }
+}
+
+/// The cases of a select, as a list of pairs: `(first, (second, ()))`.
+///
+/// # Safety
+///
+/// `slots` lends the same cases every time, each in the same place.
+pub unsafe trait Cases {
+    /// Lends them to the machine, each in its place.
+    fn slots<'s>(&'s mut self, slots: &mut [Slot<'s>]);
+
+    /// Whether one of them may be chosen.
+    fn is_any_on(&self) -> bool;
+}
+
+// SAFETY: there are none.
+unsafe impl Cases for () {
+    #[inline]
+    fn slots<'s>(&'s mut self, _: &mut [Slot<'s>]) {}
+
+    #[inline]
+    fn is_any_on(&self) -> bool {
+        false
+    }
+}
+
+// SAFETY: what is said of each case holds for the list.
+unsafe impl<C: SelectCase, R: Cases> Cases for (C, R) {
+    #[inline]
+    fn slots<'s>(&'s mut self, slots: &mut [Slot<'s>]) {
+        if let Some((first, others)) = slots.split_first_mut() {
+            *first = self.0.slot();
+            self.1.slots(others);
+        }
+    }
+
+    #[inline]
+    fn is_any_on(&self) -> bool {
+        self.0.is_on() || self.1.is_any_on()
+    }
+}
+
+/// Waits until one of the `N` cases is chosen and gives its number; made by [`choose`].
+#[allow(missing_debug_implementations, reason = "as above")]
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Choose<'c, C: Cases, const N: usize> {
+    cases: &'c mut C,
+    order: [u32; N],
+    machine: Machine,
+}
+
+/// Chooses among the cases of a `select!`, waiting if it must.
+#[inline]
+#[track_caller]
+pub fn choose<C: Cases, const N: usize>(cases: &mut C, is_biased: bool) -> Choose<'_, C, N> {
+    Choose { cases, order: [0; N], machine: Machine::new(is_biased, Location::caller()) }
+}
+
+/// Chooses among the cases of a `select!` with a default, which is `None`.
+#[inline]
+pub fn choose_now<C: Cases, const N: usize>(cases: &mut C, is_biased: bool) -> Option<usize> {
+    let mut slots = [Slot::OFF; N];
+    cases.slots(&mut slots);
+    try_now(&mut slots, &mut [0; N], is_biased)
+}
+
+impl<C: Cases, const N: usize> Future for Choose<'_, C, N> {
+    type Output = usize;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
+        // SAFETY: the machine is pinned with it; the rest is not.
+        let this = unsafe { self.get_unchecked_mut() };
+        let mut slots = [Slot::OFF; N];
+        this.cases.slots(&mut slots);
+        // SAFETY: the machine does not move, it is a part of what is pinned.
+        let machine = unsafe { Pin::new_unchecked(&mut this.machine) };
+        // SAFETY: `drop` makes it leave, and the cases are the same until then.
+        unsafe { machine.poll(&mut slots, &mut this.order, cx) }
+    }
+}
+
+impl<C: Cases, const N: usize> Drop for Choose<'_, C, N> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.machine.is_queued() {
+            let mut slots = [Slot::OFF; N];
+            self.cases.slots(&mut slots);
+            self.machine.leave(&mut slots);
+        }
+    }
+}
