@@ -11,7 +11,10 @@ use gorust::{
 };
 use gorust_benches::{
     loads::{blocking, channels, io, memory, scheduling, time},
-    peer::{Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Offload, Peer, Rendezvous, Unbounded},
+    peer::{
+        Chan, Clock, Contexts, Event, Group, Lock, Mpmc, Net, Offload, Peer, Rendezvous, Select,
+        SelectDefault, Unbounded,
+    },
     process,
 };
 use std::{
@@ -30,9 +33,11 @@ fn main() {
     rows.extend(io::rows::<Gorust>());
     rows.extend(channels::rows::<Gorust, Channel>());
     rows.extend(channels::rendezvous_rows::<Gorust, Channel>());
+    rows.extend(channels::select_rows::<Gorust, Channel>());
     rows.extend(channels::lock_rows::<Gorust>());
     rows.extend([
         ("blocking_job", blocking::blocking_job::<Gorust> as _),
+        ("select_default", channels::select_default::<Gorust, Channel> as _),
         ("wait_group", scheduling::wait_group::<Gorust> as _),
         ("context_tree", scheduling::context_tree::<Gorust> as _),
         ("parked_bytes", memory::parked_bytes::<Gorust> as _),
@@ -263,6 +268,49 @@ impl Chan for Channel {
 
     fn recv(receiver: &mut Receiver<u64>) -> impl Future<Output = Option<u64>> + Send {
         receiver.recv()
+    }
+}
+
+impl Select for Channel {
+    async fn sum_of_2([a, b]: [Receiver<u64>; 2], count: usize) -> u64 {
+        let mut sum = 0;
+        for _ in 0..count {
+            sum += gorust::select! {
+                Some(v) = a.recv() => v,
+                Some(v) = b.recv() => v,
+                else => unreachable!("the senders are alive"),
+            };
+        }
+        sum
+    }
+
+    async fn sum_of_8(receivers: [Receiver<u64>; 8], count: usize) -> u64 {
+        let [a, b, c, d, e, f, g, h] = receivers;
+        let mut sum = 0;
+        for _ in 0..count {
+            sum += gorust::select! {
+                Some(v) = a.recv() => v,
+                Some(v) = b.recv() => v,
+                Some(v) = c.recv() => v,
+                Some(v) = d.recv() => v,
+                Some(v) = e.recv() => v,
+                Some(v) = f.recv() => v,
+                Some(v) = g.recv() => v,
+                Some(v) = h.recv() => v,
+                else => unreachable!("the senders are alive"),
+            };
+        }
+        sum
+    }
+}
+
+impl SelectDefault for Channel {
+    async fn poll_2([a, b]: &mut [Receiver<u64>; 2]) -> Option<u64> {
+        gorust::select! {
+            v = a.recv() => v,
+            v = b.recv() => v,
+            default => None,
+        }
     }
 }
 

@@ -286,7 +286,7 @@ impl Select {
         let mut pairs = quote!(());
         for (case, future) in cases.iter().zip(&futures).rev() {
             let (probe, option) = match case.guard {
-                Some(_) => (quote!(of_option), quote!(::core::pin::Pin::as_pin_mut(#future))),
+                Some(_) => (quote!(of_option), quote!(::core::option::Option::as_pin_mut(#future))),
                 None => (quote!(of), quote!(::core::option::Option::Some(#future))),
             };
             pairs = quote!((
