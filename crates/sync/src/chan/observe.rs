@@ -103,6 +103,11 @@ macro_rules! observe {
             pub fn same_channel(&self, other: &Self) -> bool {
                 Arc::ptr_eq(&self.chan, &other.chan)
             }
+
+            /// Which channel it is, while it lives.
+            pub(crate) fn address(&self) -> usize {
+                Arc::as_ptr(&self.chan).addr()
+            }
         }
     };
 }

@@ -2,7 +2,12 @@
 //! and what it writes in `gorust_macros`; the protocol is told in the crate's README, "Select".
 
 mod case;
+mod dynamic;
 mod machine;
+#[cfg(test)]
+mod model;
+
+pub use dynamic::{Select, Selected, Wait};
 
 /// What the code that `select!` writes calls. No part of the contract.
 #[doc(hidden)]
