@@ -26,6 +26,7 @@
 //! | `make(chan T, n)`, `make(chan T)` | [`chan`](chan())`::<T>(n)`, `chan::<T>(0)` |
 //! | `v, ok := <-ch`, `for v := range ch` | `rx.recv().await`, `while let Some(v) = rx.recv().await` |
 //! | `ch <- v`, `close(ch)` | `tx.send(v).await`, `tx.close()` or dropping the last sender |
+//! | `select { case v := <-ch: .. default: .. }` | [`select!`](macro@select)` { v = rx.recv() => .., default => .. }` |
 //! | `sync.WaitGroup`, `sync.Mutex`, `sync.RWMutex`, .. | [`WaitGroup`], [`sync::Mutex`], [`sync::RwLock`], .. |
 //! | `errgroup.Group`, `singleflight.Group` | [`Group`], [`sync::Flight`] |
 //! | `context.WithTimeout(ctx, d)` | [`Context::with_timeout`] |
@@ -84,6 +85,7 @@ pub mod prelude {
         context::Context,
         go,
         io::{AsyncReadExt, AsyncWriteExt},
+        select,
         sync::{Group, WaitGroup},
         time::{Duration, sleep, timeout},
     };
@@ -115,6 +117,25 @@ pub mod sync {
         barrier::*, cond::*, group::*, mutex::*, notify::*, once::*, pool::*, rw_lock::*, semaphore::*,
         task_set::*, wait_group::*,
     };
+}
+
+/// A select whose cases are not known before the program runs; the macro is [`select!`](macro@select).
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{prelude::*, select::Select};
+///
+/// gorust::block_on(async {
+///     let ((tx, rx), (_other, rx_other)) = (chan(1), chan::<u32>(1));
+///     tx.send(7).await.unwrap();
+///     let selected = Select::new().recv(&rx_other).recv(&rx).await;
+///     assert_eq!((selected.index, selected.recv(&rx)), (1, Some(7)));
+/// });
+/// ```
+pub mod select {
+    #[doc(inline)]
+    pub use gorust_sync::select::{Select, Selected, Wait};
 }
 
 /// Telling goroutines to stop: cancelling, deadlines, and why.
@@ -227,7 +248,86 @@ pub mod io {
     };
 }
 
-/// Waits for several things and takes one.
+/// Waits for several things at once and takes one of them.
+///
+/// ```text
+/// select! {
+///     biased;                                 // may stand first: the first that is ready wins
+///     v = rx.recv() => ..,                    // pattern = future => body
+///     Some(v) = rx.recv() => ..,              // if it does not match, the case is out and the others go on
+///     r = tx.send(x), if wanted => ..,        // without the guard the future is not even made
+///     default => ..,                          // nothing is ready at this instant: it does not wait
+///     else => ..,                             // every case is out
+/// }
+/// ```
+///
+/// The futures are made once, in the order they are written. All channels are looked at as of one moment, and of the cases
+/// that are ready each is chosen with the same probability. Exactly one commits: the others have done nothing, and leave
+/// nothing behind. Then all the futures are gone, and the body runs: it may use what they borrowed, `.await`, and
+/// leave by `?`, `break`, `continue` and `return`.
+///
+/// A future is known by its type, not by how it is written. Sends and receives of [`chan`], also of an `Option` of a handle,
+/// [`oneshot`](chan::oneshot) receivers, [`ctx.done()`](Context::done), [`sleep`] and
+/// [`JoinHandle`] take part in the snapshot. So do `Pin<&mut _>` of them, and `&mut` of the last three. Any other
+/// future is polled beside it: which group is asked first is drawn each time, in proportion to their sizes.
+///
+/// * With `default` the select never waits and needs no `async` around it.
+/// * A send that is not chosen drops its value; `tx.send_from(&mut slot)` leaves it in the slot.
+/// * Only the outer variant of a pattern may fail to match, as in `Some(v)`, `Ok((a, b))` and `None`.
+/// * If all cases are out and there is no `else`, it waits for ever, as Go's empty select.
+///
+/// # Cancel safety
+///
+/// Dropped while it waits, it leaves all queues. Dropped after a value was granted to it, the value goes to the next
+/// receiver, or back to the front; a send that was taken has happened. Of the futures that are not chosen, one that was
+/// given by `Pin<&mut _>` or `&mut` can go on, and has lost its place in the queue.
+///
+/// # Fairness
+///
+/// A case that is always ready keeps no other from being chosen: a flooded channel does not hide a cancel. While a select
+/// waits, its place in each queue is that of its coming.
+///
+/// # Go
+///
+/// `select`. There are no nil channels but `None`, and a guard; a send on a closed channel is an `Err` if it is chosen, not a
+/// panic.
+///
+/// # Examples
+///
+/// ```
+/// use gorust::{prelude::*, select};
+///
+/// gorust::block_on(async {
+///     let (ctx, _cancel) = Context::background().with_cancel();
+///     let (jobs, inbox) = chan(8);
+///     go(async move {
+///         for job in 1..=3 {
+///             jobs.send(job).await.unwrap();
+///         }
+///     });
+///     let mut sum = 0;
+///     loop {
+///         select! {
+///             Some(job) = inbox.recv() => sum += job,
+///             _ = ctx.done(), if sum < 6 => break,
+///             else => break,
+///         }
+///     }
+///     assert_eq!(sum, 6);
+/// });
+/// ```
+///
+/// A look that does not wait:
+///
+/// ```
+/// use gorust::{prelude::*, select};
+///
+/// let (tx, rx) = chan::<u32>(1);
+/// let look = || select! { v = rx.recv() => v, default => None };
+/// assert_eq!(look(), None);
+/// tx.try_send(1).unwrap();
+/// assert_eq!(look(), Some(1));
+/// ```
 #[macro_export]
 macro_rules! select {
     ($($cases:tt)*) => {

@@ -7,6 +7,7 @@
 //! | to hand values from goroutine to goroutine | [`chan(n)`](chan()): a buffer for `n` of them |
 //! | a sender that knows its value was taken | [`chan(0)`](chan()): a rendezvous |
 //! | work for a pool of goroutines | one [`chan()`], a [`Receiver`](chan::Receiver) clone for each |
+//! | whatever comes first of several things | `gorust::select!`; made while the program runs: [`Select`](select::Select) |
 //! | to say that no more will come | [`close`](chan::Sender::close), or drop the last sender |
 //! | to wait until many goroutines are done | [`WaitGroup`], with [`go`](WaitGroup::go) or [`token`](WaitGroup::token) |
 //! | several goroutines' results, as they finish | [`TaskSet`] |

@@ -39,9 +39,15 @@ async fn select<A: Native, B: Native>(first: A, second: B, polls: usize) -> Chos
     }
 }
 
-fn chan(capacity: usize) -> (Fragile<Sender<Box<u32>>>, Fragile<Receiver<Box<u32>>>) {
-    let (tx, rx) = make(capacity);
-    (Fragile::new(tx), Fragile::new(rx))
+type Handles = (Fragile<Sender<Box<u32>>>, Fragile<Receiver<Box<u32>>>);
+
+/// Two channels, the one with the lower address first: locks are taken in that order, and a model takes the same steps
+/// every time.
+fn pair(capacity: usize) -> (Handles, Handles) {
+    let [a, b] = [0, 1].map(|_| make(capacity));
+    let (a, b) = if a.0.address() < b.0.address() { (a, b) } else { (b, a) };
+    let fragile = |(tx, rx)| (Fragile::new(tx), Fragile::new(rx));
+    (fragile(a), fragile(b))
 }
 
 fn explore(name: &str, body: impl Fn() + Sync + Send + 'static) {
@@ -52,7 +58,7 @@ fn explore(name: &str, body: impl Fn() + Sync + Send + 'static) {
 
 /// Each of two selects would send into one channel or receive from the other: they meet in one of the two.
 fn two_meet() {
-    let ((tx_a, rx_a), (tx_b, rx_b)) = (chan(0), chan(0));
+    let ((tx_a, rx_a), (tx_b, rx_b)) = pair(0);
     let other = thread::spawn(move || {
         let select = select(rx_a.recv(), tx_b.send(Box::new(2)), 1);
         let chosen = block_on(select);
@@ -70,7 +76,7 @@ fn two_meet() {
 /// A select that would send into one of two channels, and is polled when nobody has woken it; a receiver at each.
 /// Exactly one gets a value.
 fn one_is_sent() {
-    let ((tx_a, rx_a), (tx_b, rx_b)) = (chan(0), chan(0));
+    let ((tx_a, rx_a), (tx_b, rx_b)) = pair(0);
     let first = thread::spawn(move || block_on(rx_a.recv()).is_some());
     let second = thread::spawn(move || block_on(rx_b.recv()).is_some());
     match block_on(select(tx_a.send(Box::new(1)), tx_b.send(Box::new(2)), 2)) {
@@ -84,7 +90,7 @@ fn one_is_sent() {
 
 /// A select over two channels, of which one gets a value: it ends, whenever the value comes.
 fn one_is_received() {
-    let ((tx_a, rx_a), (_tx_b, rx_b)) = (chan(1), chan(0));
+    let ((tx_a, rx_a), (_tx_b, rx_b)) = pair(1);
     let sender = thread::spawn(move || {
         let sent = block_on(tx_a.send(Box::new(1))).is_ok();
         (sent, tx_a)
@@ -95,7 +101,7 @@ fn one_is_received() {
 
 /// A select is dropped after its first poll, while a value is sent: the next receiver gets it.
 fn dropped() {
-    let ((tx_a, rx_a), (_tx_b, rx_b)) = (chan(1), chan(0));
+    let ((tx_a, rx_a), (_tx_b, rx_b)) = pair(1);
     let sender = thread::spawn(move || {
         let sent = block_on(tx_a.send(Box::new(1))).is_ok();
         (sent, tx_a)
@@ -114,7 +120,7 @@ fn dropped() {
 
 /// A channel is closed while a select waits for it, or before, or while it looks.
 fn closed() {
-    let ((tx_a, rx_a), (_tx_b, rx_b)) = (chan(0), chan(0));
+    let ((tx_a, rx_a), (_tx_b, rx_b)) = pair(0);
     let closer = thread::spawn(move || tx_a.close());
     assert_eq!(block_on(select(rx_b.recv(), rx_a.recv(), 2)), Chosen::Second(None));
     assert!(closer.join().unwrap());
@@ -123,7 +129,7 @@ fn closed() {
 /// A value is moved from one channel to another, which has it before the first one loses it: at every moment one of
 /// them is ready, so a select with a default finds a value.
 fn moved() {
-    let ((tx_a, rx_a), (tx_b, rx_b)) = (chan(1), chan(1));
+    let ((tx_a, rx_a), (tx_b, rx_b)) = pair(1);
     assert!(tx_a.try_send(Box::new(1)).is_ok());
     let mover = {
         let rx_a = Receiver::clone(&rx_a);
