@@ -2,7 +2,7 @@
 //! done is for `select` to say.
 
 use super::{
-    core::{Chan, Outlook, Parked, Sent, wake},
+    core::{Chan, Core, Outlook, Parked, Sent, wake},
     error::{Closed, SendError},
     nil::OrNever,
     recv::Recv,
@@ -116,9 +116,12 @@ unsafe impl<T> Leaf for Recv<'_, T> {
         let waiter = this.waiter.as_ref();
         if waiter.state() != State::Queued {
             waiter.payload().case.set(case);
-            // SAFETY: the lock is held, by our caller's promise; the waiter is pinned and not queued, and `dequeue` or
-            // `Recv::leave` takes it out.
-            unsafe { this.chan.held(|core| core.receivers.push_back(waiter)) };
+            let join = |core: &mut Core<T>| {
+                // SAFETY: the waiter is pinned and not queued, and `dequeue` or `Recv::leave` takes it out.
+                unsafe { core.receivers.push_back(waiter) };
+            };
+            // SAFETY: our caller's promise.
+            unsafe { this.chan.held(join) };
         }
         false
     }
@@ -189,16 +192,15 @@ unsafe impl<T> Leaf for Sending<'_, T> {
         if is_new {
             waiter.payload().case.set(case);
         }
-        // SAFETY: the lock is held, by our caller's promise.
-        unsafe {
-            this.chan.held(|core| {
-                if is_new {
-                    // SAFETY: the waiter is pinned and not queued, and `dequeue` or `Sending::leave` takes it out.
-                    core.senders.push_back(waiter);
-                }
-                !core.streams.is_empty()
-            })
-        }
+        let join = |core: &mut Core<T>| {
+            if is_new {
+                // SAFETY: the waiter is pinned and not queued, and `dequeue` or `Sending::leave` takes it out.
+                unsafe { core.senders.push_back(waiter) };
+            }
+            !core.streams.is_empty()
+        };
+        // SAFETY: our caller's promise.
+        unsafe { this.chan.held(join) }
     }
 
     fn announce(&self) {
