@@ -5,10 +5,11 @@ use gorust::{
     chan::{OneReceiver, OptionReceiver, OptionSender, Receiver, Sender, oneshot},
     prelude::*,
     select,
+    select::Select,
 };
 use std::{
     cell::Cell,
-    future::{Future, poll_fn, ready},
+    future::{Future, IntoFuture, poll_fn, ready},
     pin::{Pin, pin},
     task::{Context as Cx, Poll, Waker},
 };
@@ -352,6 +353,70 @@ fn a_select_may_be_sent_to_another_thread_if_its_cases_may() {
     now(async {
         select! { _ = rx2.recv() => {} }
     });
+}
+
+#[test]
+fn a_select_made_while_the_program_runs_is_used_again() {
+    let channels: Vec<_> = (0..40).map(|_| chan(1)).collect();
+    let (ctx, cancel) = Context::background().with_cancel();
+    let mut select = Select::new();
+    for (_, rx) in &channels {
+        select = select.recv(rx);
+    }
+    select = select.event(ctx.done());
+    gorust::block_on(async {
+        for round in 0..200_usize {
+            let wanted = round * 7 % 40;
+            let (tx, rx) = &channels[wanted];
+            if round % 2 == 0 {
+                tx.try_send(round).unwrap();
+            } else {
+                // It comes while the select waits.
+                let tx = tx.clone();
+                go(async move { tx.send(round).await });
+            }
+            let selected = (&mut select).await;
+            assert_eq!(selected.index, wanted);
+            assert_eq!(selected.recv(rx), Some(round));
+        }
+        // One that is given up leaves its queues, and can be awaited again.
+        {
+            let mut wait = pin!((&mut select).into_future());
+            assert!(poll(&mut wait).is_pending());
+        }
+        assert!(select.try_now().is_none());
+        cancel.cancel();
+        assert_eq!((&mut select).await.index, 40);
+        // An event comes once.
+        assert!(select.try_now().is_none());
+    });
+}
+
+#[test]
+fn a_select_made_while_the_program_runs_sends_once() {
+    let (tx, rx) = chan(1);
+    let (_other, rx_other) = chan::<u32>(0);
+    let bell = std::sync::Arc::new(());
+    let mut select = Select::new().recv(&rx_other).send(&tx, std::sync::Arc::clone(&bell));
+    assert_eq!(now((&mut select).into_future()).index, 1);
+    assert!(rx.try_recv().is_ok());
+    assert!(select.try_now().is_none());
+    assert_eq!(std::sync::Arc::strong_count(&bell), 1);
+    // One that is not chosen goes with the select; one to a closed channel comes back.
+    drop(Select::new().send(&tx, std::sync::Arc::clone(&bell)));
+    assert_eq!(std::sync::Arc::strong_count(&bell), 1);
+    drop(rx);
+    let selected = now(Select::new().recv(&rx_other).send(&tx, std::sync::Arc::clone(&bell)).into_future());
+    assert!(selected.send(&tx).is_err());
+}
+
+#[test]
+#[should_panic(expected = "the case that was chosen is no receive from this channel")]
+fn the_outcome_of_one_case_is_not_had_from_another() {
+    let ((tx, rx), (_other, rx_other)) = (chan(1), chan::<u32>(1));
+    tx.try_send(1).unwrap();
+    let mut select = Select::new().recv(&rx);
+    let _ = select.try_now().unwrap().recv(&rx_other);
 }
 
 #[test]

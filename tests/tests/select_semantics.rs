@@ -445,9 +445,16 @@ async fn flood(max_after: usize) {
 fn a_flood_does_not_hide_a_cancel() {
     for workers in [1, 2, 8] {
         let runtime = Builder::new().workers(workers).build().unwrap();
-        for _ in 0..50 {
+        for _ in 0..20 {
             runtime.block_on(flood(1_000));
         }
+    }
+}
+
+#[test]
+fn a_flood_does_not_hide_a_cancel_in_any_schedule() {
+    for seed in 0..1_000 {
+        gorust::test::bubble(seed, flood(1_000)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
 }
 

@@ -7,12 +7,12 @@ mod world;
 use model::Kind;
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{SLOTS, Step, World};
+use world::{FORMS, Form, SLOTS, Step, World};
 
 const CAPACITIES: [Option<usize>; 5] = [Some(0), Some(1), Some(2), Some(3), None];
 
-fn run(capacity: Option<usize>, steps: &[Step]) {
-    let mut world = World::new(capacity);
+fn run(capacity: Option<usize>, form: Form, steps: &[Step]) {
+    let mut world = World::new(capacity, form);
     steps.iter().for_each(|&step| world.step(step));
     world.end();
 }
@@ -71,8 +71,10 @@ fn explore(capacities: &[Option<usize>], scripts: &[Vec<Vec<Step>>]) -> usize {
     interleave(&mut rests, &mut Vec::new(), &mut |steps| {
         for &capacity in capacities {
             count += 1;
-            let outcome = catch_unwind(AssertUnwindSafe(|| run(capacity, steps)));
-            assert!(outcome.is_ok(), "capacity {capacity:?}, steps {steps:?}");
+            for form in FORMS {
+                let outcome = catch_unwind(AssertUnwindSafe(|| run(capacity, form, steps)));
+                assert!(outcome.is_ok(), "capacity {capacity:?}, {form:?}, steps {steps:?}");
+            }
         }
     });
     count
@@ -143,8 +145,9 @@ proptest! {
     #[test]
     fn random_steps(
         capacity in prop::sample::select(&CAPACITIES[..]),
+        form in prop::sample::select(&FORMS[..]),
         steps in prop::collection::vec(any_step(), 1..120),
     ) {
-        run(capacity, &steps);
+        run(capacity, form, &steps);
     }
 }

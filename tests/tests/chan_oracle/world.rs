@@ -6,8 +6,10 @@ use futures::{FutureExt, Stream};
 use gorust::chan::{
     self, IntoStream, Receiver, Sender, TryRecvError, TrySendError, WeakReceiver, WeakSender,
 };
+use gorust_primitives::select_case::Native;
 use std::{
     cell::{Cell, RefCell},
+    convert::Infallible,
     future::Future,
     pin::Pin,
     rc::Rc,
@@ -87,7 +89,38 @@ struct Op {
     left: Rc<Cell<Option<Id>>>,
 }
 
+/// How sends and receives are done. It makes no difference.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Alone,
+    /// As a case of a select, beside one that is never ready.
+    Case,
+    /// As a case of a select, beside a future of another kind that is never ready.
+    CaseBesideFuture,
+}
+
+pub(crate) const FORMS: [Form; 3] = [Form::Alone, Form::Case, Form::CaseBesideFuture];
+
+impl Form {
+    async fn wait<F: Native>(self, operation: F) -> F::Output {
+        let never = chan::never::<Infallible>();
+        match self {
+            Self::Alone => operation.await,
+            Self::Case => gorust::select! {
+                biased;
+                Some(never) = never.recv() => match never {},
+                output = operation => output,
+            },
+            Self::CaseBesideFuture => gorust::select! {
+                output = operation => output,
+                never = std::future::pending::<Infallible>() => match never {},
+            },
+        }
+    }
+}
+
 pub(crate) struct World {
+    form: Form,
     txs: Vec<Sender<Value>>,
     rxs: Vec<Receiver<Value>>,
     weak_tx: WeakSender<Value>,
@@ -98,12 +131,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(capacity: Option<usize>) -> Self {
+    pub(crate) fn new(capacity: Option<usize>, form: Form) -> Self {
         let (tx, rx) = match capacity {
             Some(capacity) => chan::chan(capacity),
             None => chan::unbounded(),
         };
         Self {
+            form,
             weak_tx: tx.downgrade(),
             weak_rx: rx.downgrade(),
             txs: vec![tx],
@@ -202,11 +236,12 @@ impl World {
     fn make_real(&self, kind: Kind, value: Option<Value>, left: Rc<Cell<Option<Id>>>) -> Real {
         let tx = || self.txs[0].clone();
         let rx = || self.rxs[0].clone();
+        let form = self.form;
         let future = match kind {
             Kind::Send => {
                 let (tx, value) = (tx(), value.unwrap());
                 async move {
-                    match tx.send(value).await {
+                    match form.wait(tx.send(value)).await {
                         Ok(()) => Outcome::Sent,
                         Err(error) => Outcome::NotSent(error.into_inner().id),
                     }
@@ -216,12 +251,12 @@ impl World {
             Kind::SendFrom => {
                 let tx = tx();
                 let mut place = Place { value, left };
-                async move { Outcome::SentFrom(tx.send_from(&mut place.value).await.is_ok(), None) }
+                async move { Outcome::SentFrom(form.wait(tx.send_from(&mut place.value)).await.is_ok(), None) }
                     .boxed_local()
             }
             Kind::Recv => {
                 let rx = rx();
-                async move { received(rx.recv().await) }.boxed_local()
+                async move { received(form.wait(rx.recv()).await) }.boxed_local()
             }
             Kind::RecvMany(max) => {
                 let rx = rx();
