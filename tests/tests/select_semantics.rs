@@ -266,6 +266,37 @@ fn a_stream_is_told_of_a_select_that_sends() {
 }
 
 #[test]
+fn a_stream_that_comes_while_a_select_looks_is_told_when_it_waits_again() {
+    use futures::Stream;
+    let (tx, rx) = chan(0);
+    let wakes = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut stream = Box::pin(rx.stream());
+    let turn = Cell::new(0);
+    {
+        let mut future = pin!(async {
+            select! {
+                r = tx.send(1) => r.is_ok(),
+                () = poll_fn(|_| {
+                    turn.set(turn.get() + 1);
+                    if turn.get() == 2 {
+                        // The sender is passed by: there is nothing, and the stream waits.
+                        assert!(stream.as_mut().poll_next(&mut Cx::from_waker(&waker)).is_pending());
+                    }
+                    Poll::Pending
+                }) => false,
+            }
+        });
+        assert!(poll(&mut future).is_pending());
+        assert_eq!(wakes.0.load(SeqCst), 0);
+        assert!(poll(&mut future).is_pending());
+        assert_eq!(wakes.0.load(SeqCst), 1, "the sender waits again");
+        assert_eq!(rx.try_recv(), Ok(1));
+        assert_eq!(poll(&mut future), Poll::Ready(true));
+    }
+}
+
+#[test]
 fn a_select_follows_its_future_to_another_task() {
     let (tx, rx) = chan(0);
     let (_other, rx_other) = chan::<u32>(0);

@@ -193,11 +193,14 @@ unsafe impl<T> Leaf for Sending<'_, T> {
             waiter.payload().case.set(case);
         }
         let join = |core: &mut Core<T>| {
+            // SAFETY: the waiter is ours, and not queued, or queued under the lock we hold.
+            let was_passed_by = unsafe { waiter.get_ref().payload_unchecked() }.was_passed_by();
             if is_new {
                 // SAFETY: the waiter is pinned and not queued, and `dequeue` or `Sending::leave` takes it out.
                 unsafe { core.senders.push_back(waiter) };
             }
-            !core.streams.is_empty()
+            // One stream is told of a value, unless one came meanwhile in vain.
+            (is_new || was_passed_by) && !core.streams.is_empty()
         };
         // SAFETY: our caller's promise.
         unsafe { this.chan.held(join) }

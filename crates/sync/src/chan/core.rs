@@ -58,7 +58,8 @@ pub(super) struct Parked<T> {
     pub(super) case: Cell<Case>,
     /// The value to be sent, or the one that was granted.
     value: UnsafeCell<Option<T>>,
-    /// The order of the grant, once there is one. (Receivers.)
+    /// Receivers: the order of the grant, once there is one. Senders: [`PASSED_BY`] if a stream has come while the
+    /// select was looking, and waits.
     order: Cell<u64>,
 }
 
@@ -82,7 +83,15 @@ impl<T> Parked<T> {
     pub(super) fn order(&self) -> u64 {
         self.order.get()
     }
+
+    /// Whether a stream has passed this sender by since it was asked.
+    pub(super) fn was_passed_by(&self) -> bool {
+        self.order.replace(0) == PASSED_BY
+    }
 }
+
+/// See [`Parked::order`].
+const PASSED_BY: u64 = 1;
 
 /// What `Locked::send` did.
 pub(super) enum Sent {
@@ -558,6 +567,14 @@ impl<T> Core<T> {
         let is_chain_empty = self.chain.as_ref().is_none_or(|chain| chain.is_empty());
         let is_open = |sender: &Parked<T>| sender.case.get().is_open();
         !self.values.is_empty() || !is_chain_empty || !self.returned.is_empty() || self.senders.any(is_open)
+    }
+
+    /// A stream is going to wait although there are senders, none of which can be won.
+    pub(super) fn pass_senders_by(&self) {
+        self.senders.any(|sender| {
+            sender.order.set(PASSED_BY);
+            false
+        });
     }
 
     /// Whether there is room, or somebody to send to, for certain.

@@ -83,8 +83,10 @@ impl Pull {
         }
         waiter.set_waker(cx.waker());
         let mut locked = chan.lock();
-        let waits = !locked.is_closed() && !locked.core().is_receivable();
+        // A sender whose select is just looking cannot be won. It tells a stream before it waits again.
+        let waits = !locked.is_closed() && !locked.core().has_something();
         if waits {
+            locked.core().pass_senders_by();
             // SAFETY: the waiter is pinned and not queued, and `leave` takes it out before it is dropped.
             unsafe { locked.core().streams.push_back(waiter.as_ref()) };
         }
