@@ -8,6 +8,7 @@ use gorust::{
     chan::{self, Receiver, Sender, oneshot},
     prelude::*,
     runtime::Builder,
+    time::Instant,
 };
 use std::{
     future::{Future, poll_fn},
@@ -17,7 +18,6 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
-    time::Instant,
 };
 
 const ACTORS: usize = 8;
@@ -62,11 +62,11 @@ impl Value {
         Self { holder: Holder::Channel, ledger: Arc::clone(ledger) }
     }
 
-    fn is_received(mut self) {
+    fn mark_received(mut self) {
         self.holder = Holder::Receiver;
     }
 
-    fn is_back(mut self) {
+    fn mark_given_back(mut self) {
         self.holder = Holder::Sender;
     }
 }
@@ -97,7 +97,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         match self.value.take() {
-            Some(value) => value.is_back(),
+            Some(value) => value.mark_given_back(),
             None => drop(self.ledger.sent.fetch_add(1, Relaxed)),
         }
     }
@@ -172,40 +172,40 @@ async fn operate(stage: &Stage, tx: Sender<Value>, rx: Receiver<Value>) {
             let sent = stage.helpers.go(async move {
                 match tx.send_timeout(value, Duration::from_micros(300)).await {
                     Ok(()) => drop(ledger.sent.fetch_add(1, Relaxed)),
-                    Err(error) => error.into_inner().is_back(),
+                    Err(error) => error.into_inner().mark_given_back(),
                 }
             });
             sent.await.unwrap();
         }
         20..26 => match tx.try_send(Value::new(ledger)) {
             Ok(()) => drop(ledger.sent.fetch_add(1, Relaxed)),
-            Err(error) => error.into_inner().is_back(),
+            Err(error) => error.into_inner().mark_given_back(),
         },
         26..38 => {
             if let Some(Some(value)) = try_for_a_while(rx.recv(), polls).await {
-                value.is_received();
+                value.mark_received();
             }
         }
         38..44 => {
             drop(tx);
             if let Ok(Some(value)) = timeout(Duration::from_millis(2), rx.recv()).await {
-                value.is_received();
+                value.mark_received();
             }
         }
         44..48 => {
             let mut values = Vec::new();
             let _ = try_for_a_while(rx.recv_many(&mut values, 1 + random(8)), polls).await;
-            values.into_iter().for_each(Value::is_received);
+            values.into_iter().for_each(Value::mark_received);
         }
         48..52 => {
             let mut stream = rx.into_stream();
             while let Some(Some(value)) = try_for_a_while(stream.next(), polls).await {
-                value.is_received();
+                value.mark_received();
             }
         }
         52..56 => {
             while let Ok(value) = rx.try_recv() {
-                value.is_received();
+                value.mark_received();
             }
         }
         56..60 => exchange(&stage.helpers, ledger).await,
@@ -233,13 +233,13 @@ async fn exchange(helpers: &WaitGroup, ledger: &Arc<Ledger>) {
     helpers.go(async move {
         match tx.send(value) {
             Ok(()) => drop(counts.sent.fetch_add(1, Relaxed)),
-            Err(error) => error.into_inner().is_back(),
+            Err(error) => error.into_inner().mark_given_back(),
         }
     });
     if gives_up {
         let _ = try_for_a_while(Pin::new(&mut rx), random(3) as u32).await;
     } else if let Ok(value) = rx.await {
-        value.is_received();
+        value.mark_received();
     }
 }
 
@@ -253,7 +253,7 @@ fn steady(stage: &Arc<Stage>, kind: usize) -> [JoinHandle<()>; 3] {
             while !sender.is_over.load(Relaxed) {
                 match tx.send(Value::new(&sender.ledger)).await {
                     Ok(()) => drop(sender.ledger.sent.fetch_add(1, Relaxed)),
-                    Err(error) => error.into_inner().is_back(),
+                    Err(error) => error.into_inner().mark_given_back(),
                 }
                 if tx.capacity().is_none() {
                     gorust::yield_now().await;
@@ -263,7 +263,7 @@ fn steady(stage: &Arc<Stage>, kind: usize) -> [JoinHandle<()>; 3] {
         }),
         go(async move {
             while let Some(value) = rx.recv().await {
-                value.is_received();
+                value.mark_received();
                 receiver.ledger.operations.fetch_add(1, Relaxed);
             }
         }),
@@ -273,7 +273,7 @@ fn steady(stage: &Arc<Stage>, kind: usize) -> [JoinHandle<()>; 3] {
                 let mut slot = Slot::new(&disturber.ledger);
                 let _ = try_for_a_while(tx.send_from(&mut slot.value), 1).await;
                 if let Some(Some(value)) = try_for_a_while(rx.recv(), 1).await {
-                    value.is_received();
+                    value.mark_received();
                 }
                 gorust::yield_now().await;
             }
