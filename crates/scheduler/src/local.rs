@@ -252,6 +252,15 @@ impl Home {
 /// }));
 /// assert_eq!(count.get(), 3);
 /// ```
+///
+/// A home stays where it is:
+///
+/// ```compile_fail,E0277
+/// std::thread::spawn({
+///     let home = gorust_scheduler::local::run_until(async {});
+///     move || gorust_scheduler::block_on(home)
+/// });
+/// ```
 pub fn run_until<F: Future>(future: F) -> RunUntil<F> {
     RunUntil { future: Some(future), home: Home::new(), stays: PhantomData }
 }
