@@ -505,7 +505,7 @@ mod model {
 #[cfg(all(test, not(any(gorust_loom, gorust_shuttle))))]
 mod tests {
     use super::*;
-    use crate::testing::{Task, poll};
+    use crate::testing::{Task, on_workers, poll};
     use std::mem::size_of;
 
     #[test]
@@ -654,6 +654,29 @@ mod tests {
         });
         aborted.abort();
         gorust_scheduler::block_on(wg.wait());
+    }
+
+    /// Rounds that begin while those of the round before are still waking up.
+    #[test]
+    fn rounds_follow_each_other_however_many_workers_there_are() {
+        on_workers(|| async {
+            let (wg, all) = (WaitGroup::new(), WaitGroup::new());
+            for _ in 0..100 {
+                for _ in 0..8 {
+                    wg.go(gorust_scheduler::yield_now());
+                    let wg = wg.clone();
+                    all.go(async move {
+                        let mut gives_up = Box::pin(wg.wait());
+                        let _ = poll(&mut gives_up);
+                        drop(gives_up);
+                        wg.wait().await;
+                    });
+                }
+                wg.wait().await;
+            }
+            all.wait().await;
+            assert_eq!((wg.shared.count(), all.shared.count()), (0, 0));
+        });
     }
 
     /// Rounds without a pause: many finish, many wait, and nobody is left behind.

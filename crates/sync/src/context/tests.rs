@@ -133,7 +133,7 @@ mod model {
 mod scenarios {
     use crate::{
         context::{CancelHandle, Context, ContextError, Done, HandleDropped, Key},
-        testing::{Task, poll},
+        testing::{Task, on_workers, poll},
     };
     use gorust_reactor::clock::Instant;
     use gorust_scheduler::block_on;
@@ -598,6 +598,36 @@ mod scenarios {
         is_send_and_sync(&handle);
         is_send(&ctx.done());
         is_send(&ctx.run(async {}));
+    }
+
+    /// Each goroutine waits for a context of its own below one that is canceled: all end, however they meet the cancel.
+    #[test]
+    fn all_below_end_however_many_workers_there_are() {
+        on_workers(|| async {
+            for _ in 0..20 {
+                let (top, handle) = Context::background().with_cancel();
+                let wg = crate::WaitGroup::new();
+                for id in 0..32 {
+                    let top = top.clone();
+                    wg.go(async move {
+                        let ctx = top.with_timeout(LONG).with_value::<Number>(id);
+                        let (child, child_handle) = ctx.with_cancel();
+                        if id % 4 == 0 {
+                            child_handle.cancel();
+                        } else {
+                            child_handle.keep();
+                        }
+                        child.done().await;
+                        assert_eq!((child.err(), child.value::<Number>()), (CANCELED, Some(&id)));
+                        assert_eq!(ctx.run(pending::<()>()).await, Err(ContextError::Canceled));
+                    });
+                }
+                gorust_scheduler::yield_now().await;
+                handle.cancel();
+                wg.wait().await;
+                assert_eq!(child_count(&top), 0);
+            }
+        });
     }
 
     /// Trees that grow, shrink and are canceled from several threads at once: in the end all are done.

@@ -116,7 +116,7 @@ mod scenarios {
     use crate::{
         Mutex,
         mutex::{Lock, MutexGuard},
-        testing::{Task, poll},
+        testing::{Task, on_workers, poll},
     };
     use gorust_reactor::clock::Instant;
     use std::{cell::Cell, mem::size_of, pin::Pin, sync::Arc, task::Poll, time::Duration};
@@ -366,6 +366,33 @@ mod scenarios {
         is_send(&mutex.lock());
         is_send(&mutex.try_lock().unwrap());
         is_sync(&Mutex::new(1).try_lock().unwrap());
+    }
+
+    /// Held across an await, by many, some of whom give up: one at a time, and nobody is left waiting.
+    #[test]
+    fn one_has_it_at_a_time_however_many_workers_there_are() {
+        on_workers(|| async {
+            let mutex = Arc::new(Mutex::new((0_u64, 0_u64)));
+            let wg = crate::WaitGroup::new();
+            for _ in 0..8 {
+                let mutex = Arc::clone(&mutex);
+                wg.go(async move {
+                    for _ in 0..300 {
+                        let mut gives_up = Box::pin(mutex.lock());
+                        let _ = poll(&mut gives_up).map(drop);
+                        drop(gives_up);
+                        let mut pair = mutex.lock().await;
+                        pair.0 += 1;
+                        gorust_scheduler::yield_now().await;
+                        pair.1 += 1;
+                        assert_eq!(pair.0, pair.1);
+                    }
+                });
+            }
+            wg.wait().await;
+            let total = *mutex.lock().await;
+            assert_eq!((total, mutex.raw.bits()), ((2_400, 2_400), FREE));
+        });
     }
 
     /// Threads and goroutines, and futures that give up: no addition is lost, and nobody is left waiting.
