@@ -84,14 +84,8 @@ fn a_waker_that_panics_takes_no_other_wake_up_along() {
     let notify = Notify::new();
     all_but_the_bomb_are_woken(|| notify.notified(), || notify.notify_all());
     let (mutex, cond) = (Mutex::new(()), Cond::new());
-    // Who waits has no guard, so that the next has the mutex.
-    all_but_the_bomb_are_woken(
-        || {
-            let wait = cond.wait(mutex.try_lock().unwrap());
-            async { drop(wait.await) }
-        },
-        || cond.notify_all(),
-    );
+    // Who waits has let the mutex go, so that the next one has it.
+    all_but_the_bomb_are_woken(|| async { drop(cond.wait(mutex.lock().await).await) }, || cond.notify_all());
     let barrier = Barrier::new(41);
     all_but_the_bomb_are_woken(
         || barrier.wait(),
