@@ -48,16 +48,18 @@ impl<'a, T> Recv<'a, T> {
         otherwise: impl FnOnce(Locked<'_, T>, Pin<&Waiter<Parked<T>>>) -> Poll<Option<T>>,
     ) -> Poll<Option<T>> {
         let this = self.project();
-        let mut locked = this.chan.lock();
-        if let Some((value, waker)) = locked.recv() {
-            drop(locked);
-            wake(waker);
-            return Poll::Ready(Some(value));
-        }
-        if locked.is_closed() {
-            return Poll::Ready(None);
-        }
-        otherwise(locked, this.waiter.as_ref())
+        let (value, waker) = {
+            // Subtle: it ends with its scope, not by `drop`, which would move it. What was written to it in pieces a
+            // moment ago would be read as a whole, and the processor waits for that.
+            let mut locked = this.chan.lock();
+            match locked.recv() {
+                Some(received) => received,
+                None if locked.is_closed() => return Poll::Ready(None),
+                None => return otherwise(locked, this.waiter.as_ref()),
+            }
+        };
+        wake(waker);
+        Poll::Ready(Some(value))
     }
 
     /// Waits, or goes on waiting, or takes what was granted.

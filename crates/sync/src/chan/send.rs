@@ -74,19 +74,20 @@ impl<'a, T> Sending<'a, T> {
     ) -> Poll<Result<(), Closed>> {
         let this = self.project();
         let waiter = this.waiter.as_ref();
-        let mut locked = this.chan.lock();
-        // SAFETY: the waiter is ours and not queued, and the reference is gone before `otherwise`.
-        let parked = unsafe { waiter.get_ref().payload_unchecked() };
-        // SAFETY: as above.
-        match unsafe { parked.with_value(|value| locked.send(value)) } {
-            Sent::Done(waker) => {
-                drop(locked);
-                wake(waker);
-                Poll::Ready(Ok(()))
+        let waker = {
+            // Subtle: as in `Recv::recv_or`, it ends with its scope.
+            let mut locked = this.chan.lock();
+            // SAFETY: the waiter is ours and not queued, and the reference is gone before `otherwise`.
+            let parked = unsafe { waiter.get_ref().payload_unchecked() };
+            // SAFETY: as above.
+            match unsafe { parked.with_value(|value| locked.send(value)) } {
+                Sent::Done(waker) => waker,
+                Sent::Closed => return Poll::Ready(Err(Closed)),
+                Sent::Full => return otherwise(locked, waiter),
             }
-            Sent::Closed => Poll::Ready(Err(Closed)),
-            Sent::Full => otherwise(locked, waiter),
-        }
+        };
+        wake(waker);
+        Poll::Ready(Ok(()))
     }
 
     /// Waits, or goes on waiting.
