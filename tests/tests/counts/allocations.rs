@@ -39,7 +39,9 @@ static COUNTING: Counting = Counting;
 
 const TIMES: usize = 1_000;
 
-/// How often `TIMES` operations allocate, after as many that fill what is kept.
+/// How often `TIMES` operations allocate, after as many that fill what is kept. Counted by thread; the least of some runs,
+/// since on a busy machine a slice may end in one of them, and the goroutine go on in another thread, or in a longer
+/// queue.
 fn allocations<W, F>(work: W) -> usize
 where
     W: Fn() -> F + Send + 'static,
@@ -48,9 +50,15 @@ where
     let _alone = alone();
     run(&runtime(1), async move {
         work().await;
-        let before = ALLOCATIONS.get();
-        work().await;
-        ALLOCATIONS.get() - before
+        let mut least = usize::MAX;
+        for _ in 0..5 {
+            let (thread, before) = (std::thread::current().id(), ALLOCATIONS.get());
+            work().await;
+            if std::thread::current().id() == thread {
+                least = least.min(ALLOCATIONS.get() - before);
+            }
+        }
+        least
     })
 }
 
