@@ -10,11 +10,12 @@ use gorust::{
     runtime::Builder,
     time::Instant,
 };
+use gorust_primitives::shim::Lock;
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::Poll,
@@ -120,7 +121,8 @@ type Handles = (Sender<Value>, Receiver<Value>);
 
 /// The channels, each replaced now and then: the old one is closed, or left to whoever still uses it.
 struct Stage {
-    channels: [Mutex<Handles>; CAPACITIES.len()],
+    // A lock that ThreadSanitizer can see, which std's is not.
+    channels: [Lock<Handles>; CAPACITIES.len()],
     ledger: Arc<Ledger>,
     /// Goroutines that nobody aborts.
     helpers: WaitGroup,
@@ -133,7 +135,7 @@ fn make(kind: usize) -> Handles {
 
 impl Stage {
     fn pick(&self) -> Handles {
-        self.channels[random(CAPACITIES.len())].lock().unwrap().clone()
+        self.channels[random(CAPACITIES.len())].lock().clone()
     }
 }
 
@@ -217,7 +219,7 @@ async fn operate(stage: &Stage, tx: Sender<Value>, rx: Receiver<Value>) {
         }
         _ => {
             let kind = random(CAPACITIES.len());
-            let old = std::mem::replace(&mut *stage.channels[kind].lock().unwrap(), make(kind));
+            let old = std::mem::replace(&mut *stage.channels[kind].lock(), make(kind));
             if random(2) == 0 {
                 old.0.close();
             }
@@ -285,7 +287,7 @@ fn soak(workers: usize, duration: Duration) {
     let runtime = Builder::new().workers(workers).build().unwrap();
     let ledger = Arc::new(Ledger::default());
     let stage = Arc::new(Stage {
-        channels: std::array::from_fn(|kind| Mutex::new(make(kind))),
+        channels: std::array::from_fn(|kind| Lock::new(make(kind))),
         ledger: Arc::clone(&ledger),
         helpers: WaitGroup::new(),
         is_over: AtomicBool::new(false),
