@@ -266,7 +266,7 @@ pub mod io {
 /// nothing behind. Then all the futures are gone, and the body runs: it may use what they borrowed, `.await`, and
 /// leave by `?`, `break`, `continue` and `return`.
 ///
-/// A future is known by its type, not by how it is written. Sends and receives of [`chan`], also of an `Option` of a handle,
+/// A future is known by its type, not by how it is written. Sends and receives of [`chan`](mod@chan), also of an `Option` of a handle,
 /// [`oneshot`](chan::oneshot) receivers, [`ctx.done()`](Context::done), [`sleep`] and
 /// [`JoinHandle`] take part in the snapshot. So do `Pin<&mut _>` of them, and `&mut` of the last three. Any other
 /// future is polled beside it: which group is asked first is drawn each time, in proportion to their sizes.
