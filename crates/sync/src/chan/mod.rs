@@ -1,7 +1,7 @@
 //! Channels, as Go has them: many senders, many receivers, and a buffer of fixed size, or none.
 //!
 //! [`chan`] makes one; `chan(0)` is a rendezvous, in which a sender waits until a receiver has the value.
-//! [`unbounded`] makes one whose senders never wait, [`oneshot`] one for a single value, and [`never`] a receiver to
+//! [`unbounded`] makes one whose senders never wait, [`oneshot`] one for a single value, and [`never()`] a receiver to
 //! which nothing ever comes. Values arrive in the order they were sent, those who wait are served in the order they came, and a value
 //! goes straight to the receiver that waits for it. Every future here may be dropped at any moment: no value
 //! is lost and nobody is left asleep.
