@@ -1,6 +1,10 @@
 //! What the unit tests share: a task that counts its wakes, and a `block_on` that model checkers understand.
 
 use gorust_primitives::parker::Parker;
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+use gorust_primitives::shim::Lock;
+#[cfg(not(any(gorust_loom, gorust_shuttle)))]
+use std::pin::Pin;
 use std::{
     future::Future,
     mem::ManuallyDrop,
@@ -8,21 +12,19 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
-#[cfg(not(any(gorust_loom, gorust_shuttle)))]
-use std::{pin::Pin, sync::Mutex};
 
 /// Polls by hand, and counts how often it was woken.
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
 #[derive(Default)]
-pub(crate) struct Task(Arc<Mutex<usize>>);
+pub(crate) struct Task(Arc<Lock<usize>>);
 
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
-struct Count(Arc<Mutex<usize>>);
+struct Count(Arc<Lock<usize>>);
 
 #[cfg(not(any(gorust_loom, gorust_shuttle)))]
 impl Wake for Count {
     fn wake(self: Arc<Self>) {
-        *self.0.lock().unwrap() += 1;
+        *self.0.lock() += 1;
     }
 }
 
@@ -37,7 +39,7 @@ impl Task {
     }
 
     pub(crate) fn wakes(&self) -> usize {
-        *self.0.lock().unwrap()
+        *self.0.lock()
     }
 
     /// How many of its wakers are somewhere.
