@@ -2,13 +2,17 @@
 //! their output at the end.
 
 use super::machine::{Body, Foreign, Machine, Slot, try_now};
-use gorust_primitives::select_case::Native;
+use gorust_primitives::{
+    current,
+    select_case::{Glance, Native},
+    shim::mutant,
+};
 use std::{
     future::{Future, IntoFuture},
     marker::PhantomData,
     panic::Location,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// What may stand behind the `=` of a case.
@@ -125,6 +129,9 @@ pub struct ForeignCase<'c, F: Future> {
     is_on: bool,
 }
 
+/// What is said of a case that cannot be looked at.
+const NOT_READY: Glance = Glance { is_ready: false, version: 0 };
+
 /// One case.
 ///
 /// # Safety
@@ -134,6 +141,15 @@ pub struct ForeignCase<'c, F: Future> {
 pub unsafe trait SelectCase {
     /// What its future gives.
     type Output;
+
+    /// Whether it can be looked at and committed without the machine.
+    const IS_NATIVE: bool;
+
+    /// Looks without a lock; a case that is off is not ready.
+    fn glance(&self) -> Glance;
+
+    /// Commits if that can be done now.
+    fn try_commit(&mut self) -> bool;
 
     /// Lends it to the machine.
     fn slot(&mut self) -> Slot<'_>;
@@ -151,6 +167,20 @@ pub unsafe trait SelectCase {
 // SAFETY: the future is the one the case was made of.
 unsafe impl<F: Native> SelectCase for NativeCase<'_, F> {
     type Output = F::Output;
+    const IS_NATIVE: bool = true;
+
+    #[inline]
+    fn glance(&self) -> Glance {
+        match &self.future {
+            Some(future) if self.is_on => future.as_ref().get_ref().glance(),
+            _ => NOT_READY,
+        }
+    }
+
+    #[inline]
+    fn try_commit(&mut self) -> bool {
+        self.future.as_mut().is_some_and(|future| future.as_mut().try_commit())
+    }
 
     #[inline]
     fn slot(&mut self) -> Slot<'_> {
@@ -190,6 +220,15 @@ impl<F: Future> Foreign for ForeignCase<'_, F> {
 // SAFETY: as above.
 unsafe impl<F: Future> SelectCase for ForeignCase<'_, F> {
     type Output = F::Output;
+    const IS_NATIVE: bool = false;
+
+    fn glance(&self) -> Glance {
+        NOT_READY
+    }
+
+    fn try_commit(&mut self) -> bool {
+        false
+    }
 
     fn slot(&mut self) -> Slot<'_> {
         if self.is_on { Slot::new(Body::Foreign(self)) } else { Slot::OFF }
@@ -214,6 +253,15 @@ unsafe impl<F: Future> SelectCase for ForeignCase<'_, F> {
 ///
 /// `slots` lends the same cases every time, each in the same place.
 pub unsafe trait Cases {
+    /// Whether all of them can be looked at and committed without the machine.
+    const ARE_NATIVE: bool;
+
+    /// Looks at all of them without their locks: which seem ready, a bit each, and the versions.
+    fn glance(&self, versions: &mut [u64]) -> u64;
+
+    /// Commits the case `index` if that can be done now.
+    fn try_commit(&mut self, index: u32) -> bool;
+
     /// Lends them to the machine, each in its place.
     fn slots<'s>(&'s mut self, slots: &mut [Slot<'s>]);
 
@@ -223,6 +271,18 @@ pub unsafe trait Cases {
 
 // SAFETY: there are none.
 unsafe impl Cases for () {
+    const ARE_NATIVE: bool = true;
+
+    #[inline]
+    fn glance(&self, _: &mut [u64]) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn try_commit(&mut self, _: u32) -> bool {
+        false
+    }
+
     #[inline]
     fn slots<'s>(&'s mut self, _: &mut [Slot<'s>]) {}
 
@@ -234,6 +294,24 @@ unsafe impl Cases for () {
 
 // SAFETY: what is said of each case holds for the list.
 unsafe impl<C: SelectCase, R: Cases> Cases for (C, R) {
+    const ARE_NATIVE: bool = C::IS_NATIVE && R::ARE_NATIVE;
+
+    #[inline]
+    fn glance(&self, versions: &mut [u64]) -> u64 {
+        let Some((first, others)) = versions.split_first_mut() else { return 0 };
+        let glance = self.0.glance();
+        *first = glance.version;
+        u64::from(glance.is_ready) | self.1.glance(others) << 1
+    }
+
+    #[inline]
+    fn try_commit(&mut self, index: u32) -> bool {
+        match index.checked_sub(1) {
+            None => self.0.try_commit(),
+            Some(index) => self.1.try_commit(index),
+        }
+    }
+
     #[inline]
     fn slots<'s>(&'s mut self, slots: &mut [Slot<'s>]) {
         if let Some((first, others)) = slots.split_first_mut() {
@@ -264,9 +342,73 @@ pub fn choose<C: Cases, const N: usize>(cases: &mut C, is_biased: bool) -> Choos
     Choose { cases, order: [0; N], machine: Machine::new(is_biased, Location::caller()) }
 }
 
+/// Whether step 1 can be taken by the cases themselves, each of its own type: nothing is lent to the machine, which
+/// calls what it does not know.
+const fn is_simple<C: Cases, const N: usize>() -> bool {
+    C::ARE_NATIVE && N <= u64::BITS as usize
+}
+
+/// Commits one of the cases whose bit is set, each with the same probability, or the first that is ready. `None` if
+/// others were quicker at all of them.
+#[inline]
+fn commit_one<C: Cases, const N: usize>(
+    cases: &mut C,
+    mut ready: u64,
+    versions: [u64; N],
+    is_biased: bool,
+) -> Option<usize> {
+    if is_biased && ready != 0 {
+        ready = settle(cases, ready, versions);
+    }
+    while ready != 0 {
+        let mut rest = ready;
+        let count = ready.count_ones();
+        if !is_biased && count > 1 {
+            for _ in 0..current::random_below(count) {
+                rest &= rest - 1;
+            }
+        }
+        let index = rest.trailing_zeros();
+        if cases.try_commit(index) {
+            return Some(index as usize);
+        }
+        ready &= !(1 << index);
+    }
+    None
+}
+
+/// Glances again until nothing has changed between two looks, or a few times: for who asks which is the first.
+fn settle<C: Cases, const N: usize>(cases: &C, mut ready: u64, mut versions: [u64; N]) -> u64 {
+    const LOOKS: usize = 8;
+    for _ in 0..LOOKS {
+        let mut again = [0; N];
+        let ready_again = cases.glance(&mut again);
+        if (ready, versions) == (ready_again, again) {
+            break;
+        }
+        (ready, versions) = (ready_again, again);
+    }
+    ready
+}
+
 /// Chooses among the cases of a `select!` with a default, which is `None`.
 #[inline]
 pub fn choose_now<C: Cases, const N: usize>(cases: &mut C, is_biased: bool) -> Option<usize> {
+    if is_simple::<C, N>() {
+        let mut versions = [0; N];
+        let ready = cases.glance(&mut versions);
+        if ready == 0 {
+            // Step 2: nothing has changed while the others were looked at, so the last one settles it.
+            let mut again = [0; N];
+            let last = N.saturating_sub(1);
+            let is_unchanged = cases.glance(&mut again) == 0 && versions[..last] == again[..last];
+            if is_unchanged || mutant("select.look_once") {
+                return None;
+            }
+        } else if let Some(index) = commit_one(cases, ready, versions, is_biased) {
+            return Some(index);
+        }
+    }
     let mut slots = [Slot::OFF; N];
     cases.slots(&mut slots);
     try_now(&mut slots, &mut [0; N], is_biased)
@@ -279,6 +421,14 @@ impl<C: Cases, const N: usize> Future for Choose<'_, C, N> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<usize> {
         // SAFETY: the machine is pinned with it; the rest is not.
         let this = unsafe { self.get_unchecked_mut() };
+        ready!(current::poll_proceed(cx));
+        if is_simple::<C, N>() && !this.machine.is_queued() {
+            let mut versions = [0; N];
+            let ready = this.cases.glance(&mut versions);
+            if let Some(index) = commit_one(this.cases, ready, versions, this.machine.is_biased()) {
+                return Poll::Ready(index);
+            }
+        }
         let mut slots = [Slot::OFF; N];
         this.cases.slots(&mut slots);
         // SAFETY: the machine does not move, it is a part of what is pinned.

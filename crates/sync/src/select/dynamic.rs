@@ -2,7 +2,7 @@
 
 use super::machine::{Body, Foreign, Machine, Slot, try_now};
 use crate::chan::{Receiver, SendError, Sender};
-use gorust_primitives::select_case::Native;
+use gorust_primitives::{current, select_case::Native};
 use pin_project_lite::pin_project;
 use std::{
     borrow::BorrowMut,
@@ -12,7 +12,7 @@ use std::{
     panic::Location,
     pin::Pin,
     ptr,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// A list of cases made while the program runs, of which one is taken: the same snapshot as `select!`, for as many
@@ -308,6 +308,7 @@ impl<'a, S: BorrowMut<Select<'a>>> Wait<'a, S> {
 
     /// The select and the number of its case, once one was chosen.
     fn poll_chosen(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(S, usize)> {
+        ready!(current::poll_proceed(cx));
         // SAFETY: the machine is pinned with it; the select is not, only what its cases' boxes hold.
         let this = unsafe { self.get_unchecked_mut() };
         let mut select = this.select.take().expect("a select was polled after it had completed");

@@ -10,7 +10,7 @@ use std::{
     marker::PhantomPinned,
     panic::Location,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 /// A future that is nothing but that.
@@ -103,7 +103,12 @@ impl Machine {
         self.is_queued
     }
 
-    /// Commits a case, or waits. The slots are the same at every poll; `order` has as many places, and belongs to the
+    #[inline]
+    pub(super) fn is_biased(&self) -> bool {
+        self.is_biased
+    }
+
+    /// Commits a case, or waits; after `poll_proceed`. The slots are the same at every poll; `order` has as many places, and belongs to the
     /// machine.
     ///
     /// # Safety
@@ -116,7 +121,6 @@ impl Machine {
         order: &mut [u32],
         cx: &mut Context<'_>,
     ) -> Poll<usize> {
-        ready!(current::poll_proceed(cx));
         // SAFETY: nothing is moved out of it.
         let this = unsafe { self.get_unchecked_mut() };
         if this.is_queued
