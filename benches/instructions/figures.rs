@@ -21,7 +21,7 @@ pub(crate) struct Figure {
 /// The figures of all paths, by name.
 pub(crate) type Figures = BTreeMap<String, Figure>;
 
-/// Reads a file written by [`write`].
+/// Reads a file written by [`write()`].
 pub(crate) fn read(text: &str) -> Result<Figures, String> {
     let figure = |line: &str| {
         let mut words = line.split_whitespace();
