@@ -116,7 +116,13 @@ fn goroutines_in_a_cycle_are_dropped() {
     *handle_of_itself.lock().unwrap() = Some(handle);
     drop((b, handle_of_itself));
     drop(runtime);
-    assert!(weak.upgrade().is_none());
+    // It may be in its first poll, and is then dropped by the thread that polls it.
+    let mut looks = 0;
+    while weak.upgrade().is_some() {
+        looks += 1;
+        assert!(looks < 10_000_000, "the cycle is still there");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
