@@ -1,4 +1,4 @@
-//! The comparison as a page: `docs/benchmarks.md`. Every number in it comes from the run.
+//! The comparison as a page: `docs/benchmarks.md`. Every number in its tables comes from the run.
 
 use crate::{
     figures::{Line, REFERENCES, Standing, Table, number},
@@ -19,6 +19,8 @@ pub(crate) fn page(run: &Run) -> String {
             let _ = write!(out, "\n## {}\n\n{}", group.title(), overview(run, &of_group));
         }
     }
+    // The one part that is written by hand, with its own measurements.
+    out.push_str(include_str!("misses.md"));
     out.push_str("\n## Every figure\n");
     for table in &tables {
         out.push_str(&details(table));
@@ -35,7 +37,7 @@ fn head(run: &Run, tables: &[Table]) -> String {
     let mut out = format!(
         "# gorust beside its peers
 
-This page is generated; nobody types a number into it. To make it again, on your machine:
+This page is generated; nobody types a number into its tables. To make it again, on your machine:
 
 ```sh
 cargo run --release -p gorust-benches --bin compare -- --markdown docs/benchmarks.md --svg docs/benchmarks.svg
