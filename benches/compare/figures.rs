@@ -46,10 +46,11 @@ pub(crate) enum Standing {
 pub(crate) const NOISE: f64 = 0.05;
 
 /// Peers whose figures are shown but who set no goal and no floor, and why.
-pub(crate) const REFERENCES: [(&str, &str); 3] = [
+pub(crate) const REFERENCES: [(&str, &str); 4] = [
     ("epoll", "one thread in a bare epoll loop: no tasks, the floor under an echo"),
     ("kanal", "a value on its way to a receive that is dropped is lost, so it cannot stand in a select"),
     ("crossfire", "lock-free and spinning: no order among waiters, no hand-off"),
+    ("parking_lot", "it blocks its thread, and may not be held across an await"),
 ];
 
 fn contends(peer: &str) -> bool {

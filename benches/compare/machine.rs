@@ -26,7 +26,7 @@ pub(crate) struct Machine {
     pub(crate) crates: Vec<(String, String)>,
 }
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "tokio",
     "tokio-util",
     "smol",
@@ -36,6 +36,7 @@ const CRATES: [&str; 9] = [
     "kanal",
     "crossfire",
     "async-channel",
+    "parking_lot",
 ];
 
 impl Machine {

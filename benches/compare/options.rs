@@ -39,7 +39,7 @@ Runs the same loads on gorust and its peers, a process each, in turn (A B C A B 
 usage: compare [options]
 
   --loads A,B       loads or groups (scheduling, channels, time, io); default: all
-  --peers A,B       gorust, tokio, smol, go, epoll, flume, kanal, crossfire, async-channel; default: all found
+  --peers A,B       gorust, tokio, smol, go, epoll, flume, kanal, crossfire, async-channel, parking_lot; default: all found
   --workers N       worker threads, GOMAXPROCS; default: 2
   --rounds N        runs of each load by each peer; default: 5
   --scale F         fraction of the full counts, for a quick look; default: 1

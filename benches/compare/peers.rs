@@ -22,7 +22,7 @@ pub(crate) struct Process {
 }
 
 /// Every peer: its name, its program, and the argument that chooses it there.
-const PEERS: [(&str, &str, Option<&str>); 9] = [
+const PEERS: [(&str, &str, Option<&str>); 10] = [
     ("gorust", "peer-gorust", None),
     ("tokio", "peer-tokio", None),
     ("smol", "peer-smol", None),
@@ -32,6 +32,7 @@ const PEERS: [(&str, &str, Option<&str>); 9] = [
     ("kanal", "peer-channels", Some("kanal")),
     ("crossfire", "peer-channels", Some("crossfire")),
     ("async-channel", "peer-channels", Some("async-channel")),
+    ("parking_lot", "peer-channels", Some("parking_lot")),
 ];
 
 /// Builds the peers unless told not to, and asks each chosen one for its loads.

@@ -1,12 +1,12 @@
-//! Channels that run on any runtime, here on tokio's: `peer-channels flume chan_128`, and so for kanal, crossfire and
-//! async-channel.
+//! Channels and locks that run on any runtime, here on tokio's: `peer-channels flume chan_128`, and so for kanal, crossfire,
+//! async-channel and parking_lot.
 
 #[path = "tokio/runtime.rs"]
 mod runtime;
 
 use gorust_benches::{
     loads::channels,
-    peer::{Chan, Mpmc, Rendezvous, Select, Unbounded},
+    peer::{Chan, Lock, Mpmc, Rendezvous, Select, Unbounded},
     process::{self, Row},
 };
 use runtime::Tokio;
@@ -42,8 +42,9 @@ fn main() {
             let mpmc: Row = ("chan_128_4to4", channels::chan_128_4to4::<Tokio, CrossfireMpmc>);
             [rows::<Crossfire>(), channels::select_rows::<Tokio, Crossfire>(), vec![mpmc]].concat()
         }
+        "parking_lot" => channels::lock_rows::<Tokio, ParkingLot>(),
         _ => {
-            eprintln!("usage: peer-channels flume | kanal | crossfire | async-channel LOAD ..");
+            eprintln!("usage: peer-channels flume | kanal | crossfire | async-channel | parking_lot LOAD ..");
             std::process::exit(2)
         }
     };
@@ -244,5 +245,22 @@ impl Chan for CrossfireMpmc {
 impl Mpmc for CrossfireMpmc {
     fn share(receiver: &Self::Receiver) -> Self::Receiver {
         receiver.clone()
+    }
+}
+
+/// The lock of threads: who finds it held blocks its worker.
+struct ParkingLot;
+
+impl Lock for ParkingLot {
+    type Mutex = parking_lot::Mutex<u64>;
+
+    fn mutex() -> parking_lot::Mutex<u64> {
+        parking_lot::Mutex::new(0)
+    }
+
+    async fn increment(mutex: &parking_lot::Mutex<u64>) -> u64 {
+        let mut number = mutex.lock();
+        *number += 1;
+        *number
     }
 }

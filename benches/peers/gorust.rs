@@ -34,7 +34,7 @@ fn main() {
     rows.extend(channels::rows::<Gorust, Channel>());
     rows.extend(channels::rendezvous_rows::<Gorust, Channel>());
     rows.extend(channels::select_rows::<Gorust, Channel>());
-    rows.extend(channels::lock_rows::<Gorust>());
+    rows.extend(channels::lock_rows::<Gorust, Gorust>());
     rows.extend([
         ("blocking_job", blocking::blocking_job::<Gorust> as _),
         ("select_default", channels::select_default::<Gorust, Channel> as _),

@@ -37,7 +37,7 @@ fn main() {
     rows.extend(io::rows::<Smol>());
     rows.extend(channels::rows::<Smol, AsyncChannel>());
     rows.extend(channels::select_rows::<Smol, AsyncChannel>());
-    rows.extend(channels::lock_rows::<Smol>());
+    rows.extend(channels::lock_rows::<Smol, Smol>());
     rows.extend([
         ("wait_group", scheduling::wait_group::<Smol> as _),
         ("parked_bytes", memory::parked_bytes::<Smol> as _),

@@ -119,8 +119,8 @@ pub trait Contexts: Peer {
     fn cancel(cancel: Self::Cancel);
 }
 
-/// A mutex whose lock is awaited.
-pub trait Lock: Peer {
+/// A mutex whose lock is awaited, on any runtime.
+pub trait Lock {
     /// The mutex around a number.
     type Mutex: Send + Sync + 'static;
 

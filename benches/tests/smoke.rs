@@ -52,10 +52,11 @@ fn the_bare_loop_runs() {
 }
 
 #[test]
-fn channels_of_other_crates_run() {
+fn channels_and_locks_of_other_crates_run() {
     for peer in ["flume", "kanal", "crossfire", "async-channel"] {
         runs_its_loads(peer, 5);
     }
+    runs_its_loads("parking_lot", 2);
 }
 
 #[test]

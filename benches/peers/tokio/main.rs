@@ -29,7 +29,7 @@ fn main() {
     rows.extend(io::rows::<Tokio>());
     rows.extend(channels::rows::<Tokio, Mpsc>());
     rows.extend(channels::select_rows::<Tokio, Mpsc>());
-    rows.extend(channels::lock_rows::<Tokio>());
+    rows.extend(channels::lock_rows::<Tokio, Tokio>());
     rows.extend([
         ("wait_group", scheduling::wait_group::<Tokio> as _),
         ("context_tree", scheduling::context_tree::<Tokio> as _),

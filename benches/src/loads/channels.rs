@@ -37,10 +37,10 @@ pub fn select_rows<P: Peer, C: Select>() -> Vec<Row> {
 }
 
 /// The rows of a mutex.
-pub fn lock_rows<P: Lock>() -> Vec<Row> {
+pub fn lock_rows<P: Peer, L: Lock>() -> Vec<Row> {
     vec![
-        ("mutex_alone", |config| mutex::<P>(config, 1, 20_000_000)),
-        ("mutex_8", |config| mutex::<P>(config, 8, 600_000)),
+        ("mutex_alone", |config| mutex::<P, L>(config, 1, 20_000_000)),
+        ("mutex_8", |config| mutex::<P, L>(config, 8, 600_000)),
     ]
 }
 
@@ -280,15 +280,15 @@ pub fn select_default<P: Peer, C: SelectDefault>(config: Config) -> Report {
     })
 }
 
-fn mutex<P: Lock>(config: Config, tasks: usize, each: usize) -> Report {
-    async fn once<P: Lock>(tasks: usize, each: usize) {
-        let mutex = Arc::new(P::mutex());
+fn mutex<P: Peer, L: Lock>(config: Config, tasks: usize, each: usize) -> Report {
+    async fn once<P: Peer, L: Lock>(tasks: usize, each: usize) {
+        let mutex = Arc::new(L::mutex());
         let handles: Vec<_> = (0..tasks)
             .map(|_| {
                 let mutex = mutex.clone();
                 P::spawn(async move {
                     for _ in 0..each {
-                        P::increment(&mutex).await;
+                        L::increment(&mutex).await;
                     }
                 })
             })
@@ -296,13 +296,13 @@ fn mutex<P: Lock>(config: Config, tasks: usize, each: usize) -> Report {
         for handle in handles {
             handle.await;
         }
-        assert_eq!(P::increment(&mutex).await, (tasks * each) as u64 + 1);
+        assert_eq!(L::increment(&mutex).await, (tasks * each) as u64 + 1);
     }
     let each = config.count(each);
     P::start(config.workers).run(async move {
-        once::<P>(tasks, each.div_ceil(10)).await;
+        once::<P, L>(tasks, each.div_ceil(10)).await;
         let meter = Meter::start();
-        once::<P>(tasks, each).await;
+        once::<P, L>(tasks, each).await;
         meter.stop().ns_each(tasks * each)
     })
 }
