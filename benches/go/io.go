@@ -12,6 +12,7 @@ var ioRows = []row{
 	{"echo_100", "us", func(c config) report { return echo(c, 100, 1_000) }},
 	{"writes_64k", "GB/s", writes64k},
 	{"connect", "us", connect},
+	{"low_load", "ms", lowLoad},
 	{"fork", "ms", fork},
 }
 
@@ -38,7 +39,8 @@ func serve(listener net.Listener, handle func(net.Conn)) {
 	}
 }
 
-func echo(c config, connections, trips int) report {
+// echoed starts an echo server and connects to it.
+func echoed(connections int) []net.Conn {
 	listener := listen()
 	go serve(listener, func(conn net.Conn) {
 		defer conn.Close()
@@ -57,22 +59,30 @@ func echo(c config, connections, trips int) report {
 	for i := range conns {
 		conns[i] = dial(listener.Addr().String())
 	}
+	return conns
+}
+
+// exchange makes so many round trips.
+func exchange(conn net.Conn, trips int) {
+	var sent, received [message]byte
+	for i := range trips {
+		for j := range sent {
+			sent[j] = byte(i)
+		}
+		_, err := conn.Write(sent[:])
+		must(err)
+		_, err = io.ReadFull(conn, received[:])
+		must(err)
+		assert(sent == received, "echo")
+	}
+}
+
+func echo(c config, connections, trips int) report {
+	conns := echoed(connections)
 	clients := func(trips int) {
 		var wg sync.WaitGroup
 		for _, conn := range conns {
-			wg.Go(func() {
-				var sent, received [message]byte
-				for i := range trips {
-					for j := range sent {
-						sent[j] = byte(i)
-					}
-					_, err := conn.Write(sent[:])
-					must(err)
-					_, err = io.ReadFull(conn, received[:])
-					must(err)
-					assert(sent == received, "echo")
-				}
-			})
+			wg.Go(func() { exchange(conn, trips) })
 		}
 		wg.Wait()
 	}
@@ -154,6 +164,37 @@ func connect(c config) report {
 	m := startMeter()
 	all(each)
 	return m.stop().usEach(clients * each)
+}
+
+func lowLoad(c config) report {
+	const period, sleepers, connections = 10 * time.Millisecond, 10, 5
+	conns := echoed(connections)
+	periods := func(count int) {
+		var wg sync.WaitGroup
+		start := time.Now()
+		// beats calls each at the end of every period; the goroutines' begin one after the other.
+		beats := func(index, of int, each func()) {
+			first := start.Add(period * time.Duration(index) / time.Duration(of))
+			time.Sleep(time.Until(first))
+			for beat := range count {
+				time.Sleep(time.Until(first.Add(period * time.Duration(beat+1))))
+				each()
+			}
+		}
+		for i := range sleepers {
+			wg.Go(func() { beats(i, sleepers, func() {}) })
+		}
+		for i, conn := range conns {
+			wg.Go(func() { beats(i, connections, func() { exchange(conn, 1) }) })
+		}
+		wg.Wait()
+	}
+	count := c.count(1_000)
+	periods((count + 9) / 10)
+	m := startMeter()
+	periods(count)
+	s := m.stop()
+	return s.report(s.cpu.Seconds() * 1e3 / s.wall.Seconds())
 }
 
 // compute computes steps steps, each of which needs the one before.

@@ -2,18 +2,22 @@
 
 use crate::{
     meter::{Meter, Report},
-    peer::Net,
+    peer::{Clock, Net},
     process::{Config, Row},
 };
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-/// The rows of a peer with sockets.
-pub fn rows<P: Net>() -> Vec<Row> {
+/// The rows of a peer with sockets and a clock.
+pub fn rows<P: Net + Clock>() -> Vec<Row> {
     vec![
         ("echo_1", |config| echo::<P>(config, 1, 30_000)),
         ("echo_100", |config| echo::<P>(config, 100, 1_000)),
         ("writes_64k", writes_64k::<P>),
         ("connect", connect::<P>),
+        ("low_load", low_load::<P>),
     ]
 }
 
@@ -150,5 +154,70 @@ fn connect<P: Net>(config: Config) -> Report {
         let meter = Meter::start();
         clients::<P>(address, each).await;
         meter.stop().us_each(CLIENTS * each)
+    })
+}
+
+fn low_load<P: Net + Clock>(config: Config) -> Report {
+    const PERIOD: Duration = Duration::from_millis(10);
+    const SLEEPERS: u32 = 10;
+    const CONNECTIONS: u32 = 5;
+    /// Waits for this task's turn to begin; then when its next `count` periods end.
+    async fn beats<P: Clock>(
+        start: Instant,
+        index: u32,
+        of: u32,
+        count: usize,
+    ) -> impl Iterator<Item = Instant> {
+        let first = start + PERIOD * index / of;
+        P::sleep_until(first).await;
+        (1..=count as u32).map(move |beat| first + PERIOD * beat)
+    }
+    async fn periods<P: Net + Clock>(streams: Vec<P::Stream>, count: usize) -> Vec<P::Stream> {
+        let start = Instant::now();
+        let sleepers: Vec<_> = (0..SLEEPERS)
+            .map(|index| {
+                P::spawn(async move {
+                    for beat in beats::<P>(start, index, SLEEPERS, count).await {
+                        P::sleep_until(beat).await;
+                    }
+                })
+            })
+            .collect();
+        let clients: Vec<_> = (0..)
+            .zip(streams)
+            .map(|(index, mut stream)| {
+                P::spawn(async move {
+                    for beat in beats::<P>(start, index, CONNECTIONS, count).await {
+                        P::sleep_until(beat).await;
+                        round_trips::<P>(&mut stream, 1).await;
+                    }
+                    stream
+                })
+            })
+            .collect();
+        for sleeper in sleepers {
+            sleeper.await;
+        }
+        let mut streams = Vec::new();
+        for client in clients {
+            streams.push(client.await);
+        }
+        streams
+    }
+    let count = config.count(1_000);
+    P::start(config.workers).run(async move {
+        let listener = P::listen().await;
+        let address = P::address(&listener);
+        P::detach(echo_server::<P>(listener));
+        let mut streams = Vec::new();
+        for _ in 0..CONNECTIONS {
+            streams.push(P::connect(address).await);
+        }
+        let streams = periods::<P>(streams, count.div_ceil(10)).await;
+        let meter = Meter::start();
+        let streams = periods::<P>(streams, count).await;
+        let span = meter.stop();
+        assert_eq!(streams.len(), CONNECTIONS as usize);
+        span.report(span.cpu.as_secs_f64() * 1e3 / span.wall.as_secs_f64())
     })
 }
