@@ -259,6 +259,9 @@ pub unsafe trait Cases {
     /// Looks at all of them without their locks: which seem ready, a bit each, and the versions.
     fn glance(&self, versions: &mut [u64]) -> u64;
 
+    /// Looks at the case `index` without its lock.
+    fn is_ready(&self, index: u32) -> bool;
+
     /// Commits the case `index` if that can be done now.
     fn try_commit(&mut self, index: u32) -> bool;
 
@@ -276,6 +279,11 @@ unsafe impl Cases for () {
     #[inline]
     fn glance(&self, _: &mut [u64]) -> u64 {
         0
+    }
+
+    #[inline]
+    fn is_ready(&self, _: u32) -> bool {
+        false
     }
 
     #[inline]
@@ -302,6 +310,14 @@ unsafe impl<C: SelectCase, R: Cases> Cases for (C, R) {
         let glance = self.0.glance();
         *first = glance.version;
         u64::from(glance.is_ready) | self.1.glance(others) << 1
+    }
+
+    #[inline]
+    fn is_ready(&self, index: u32) -> bool {
+        match index.checked_sub(1) {
+            None => self.0.glance().is_ready,
+            Some(index) => self.1.is_ready(index),
+        }
     }
 
     #[inline]
@@ -345,7 +361,32 @@ pub fn choose<C: Cases, const N: usize>(cases: &mut C, is_biased: bool) -> Choos
 /// Whether step 1 can be taken by the cases themselves, each of its own type: nothing is lent to the machine, which
 /// calls what it does not know.
 const fn is_simple<C: Cases, const N: usize>() -> bool {
-    C::ARE_NATIVE && N <= u64::BITS as usize
+    C::ARE_NATIVE && N > 0 && N <= u64::BITS as usize
+}
+
+/// Commits one of the cases that are ready, each with the same probability: they are looked at in an order that is drawn on
+/// the way, and the first that is ready is taken. The others are not looked at. Each of their words may be on its way to another
+/// core, and a look at all of them costs more than all the rest.
+#[inline]
+fn commit_any<C: Cases, const N: usize>(cases: &mut C) -> Option<usize> {
+    let mut left = u64::MAX >> (u64::BITS as usize - N);
+    while left != 0 {
+        let index = nth_of(left, current::random_below(left.count_ones()));
+        if cases.is_ready(index) && cases.try_commit(index) {
+            return Some(index as usize);
+        }
+        left &= !(1 << index);
+    }
+    None
+}
+
+/// The number of the bit of `bits` that has `nth` set ones below it.
+#[inline]
+fn nth_of(mut bits: u64, nth: u32) -> u32 {
+    for _ in 0..nth {
+        bits &= bits - 1;
+    }
+    bits.trailing_zeros()
 }
 
 /// Commits one of the cases whose bit is set, each with the same probability, or the first that is ready. `None` if
@@ -361,14 +402,8 @@ fn commit_one<C: Cases, const N: usize>(
         ready = settle(cases, ready, versions);
     }
     while ready != 0 {
-        let mut rest = ready;
         let count = ready.count_ones();
-        if !is_biased && count > 1 {
-            for _ in 0..current::random_below(count) {
-                rest &= rest - 1;
-            }
-        }
-        let index = rest.trailing_zeros();
+        let index = nth_of(ready, if is_biased || count == 1 { 0 } else { current::random_below(count) });
         if cases.try_commit(index) {
             return Some(index as usize);
         }
@@ -423,9 +458,14 @@ impl<C: Cases, const N: usize> Future for Choose<'_, C, N> {
         let this = unsafe { self.get_unchecked_mut() };
         ready!(current::poll_proceed(cx));
         if is_simple::<C, N>() && !this.machine.is_queued() {
-            let mut versions = [0; N];
-            let ready = this.cases.glance(&mut versions);
-            if let Some(index) = commit_one(this.cases, ready, versions, this.machine.is_biased()) {
+            let committed = if this.machine.is_biased() {
+                let mut versions = [0; N];
+                let ready = this.cases.glance(&mut versions);
+                commit_one(this.cases, ready, versions, true)
+            } else {
+                commit_any::<C, N>(this.cases)
+            };
+            if let Some(index) = committed {
                 return Poll::Ready(index);
             }
         }
