@@ -66,6 +66,10 @@ pub enum Choice {
 ///
 /// The payload `P` belongs to the owner while the waiter is not queued, and to whoever holds the list's lock
 /// while it is.
+///
+/// In this order, since `None` as a waker leaves its last word unwritten. A future is moved before it is pinned, and where that
+/// word lies in the middle it is copied together with one that was written a moment ago, which stalls.
+#[repr(C)]
 pub struct Waiter<P = ()> {
     /// The state: a null pointer is `Idle`, [`granted`] and [`closed`] are themselves, and anything else is
     /// the predecessor of a queued waiter. Written under the lock; read by the owner at any time.
