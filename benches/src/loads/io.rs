@@ -39,6 +39,18 @@ async fn echo_server<P: Net>(listener: P::Listener) {
     }
 }
 
+/// Starts an echo server and connects to it.
+async fn echoed<P: Net>(connections: usize) -> Vec<P::Stream> {
+    let listener = P::listen().await;
+    let address = P::address(&listener);
+    P::detach(echo_server::<P>(listener));
+    let mut streams = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        streams.push(P::connect(address).await);
+    }
+    streams
+}
+
 async fn round_trips<P: Net>(stream: &mut P::Stream, count: usize) {
     let mut buffer = [0; MESSAGE];
     for i in 0..count {
@@ -68,13 +80,7 @@ fn echo<P: Net>(config: Config, connections: usize, trips: usize) -> Report {
     }
     let trips = config.count(trips);
     P::start(config.workers).run(async move {
-        let listener = P::listen().await;
-        let address = P::address(&listener);
-        P::detach(echo_server::<P>(listener));
-        let mut streams = Vec::with_capacity(connections);
-        for _ in 0..connections {
-            streams.push(P::connect(address).await);
-        }
+        let streams = echoed::<P>(connections).await;
         let streams = clients::<P>(streams, trips.div_ceil(10)).await;
         let meter = Meter::start();
         let streams = clients::<P>(streams, trips).await;
@@ -206,13 +212,7 @@ fn low_load<P: Net + Clock>(config: Config) -> Report {
     }
     let count = config.count(1_000);
     P::start(config.workers).run(async move {
-        let listener = P::listen().await;
-        let address = P::address(&listener);
-        P::detach(echo_server::<P>(listener));
-        let mut streams = Vec::new();
-        for _ in 0..CONNECTIONS {
-            streams.push(P::connect(address).await);
-        }
+        let streams = echoed::<P>(CONNECTIONS as usize).await;
         let streams = periods::<P>(streams, count.div_ceil(10)).await;
         let meter = Meter::start();
         let streams = periods::<P>(streams, count).await;
