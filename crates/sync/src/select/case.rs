@@ -365,8 +365,7 @@ const fn is_simple<C: Cases, const N: usize>() -> bool {
 }
 
 /// Commits one of the cases that are ready, each with the same probability: they are looked at in an order that is drawn on
-/// the way, and the first that is ready is taken. The others are not looked at. Each of their words may be on its way to another
-/// core, and a look at all of them costs more than all the rest.
+/// the way, and the first that is ready is taken. The others are not looked at: their words may be on their way to another core.
 #[inline]
 fn commit_any<C: Cases, const N: usize>(cases: &mut C) -> Option<usize> {
     let mut left = u64::MAX >> (u64::BITS as usize - N);
